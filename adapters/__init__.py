@@ -1,0 +1,1 @@
+"""CONNECT: one package per venue. Nothing connects yet: replay needs no connection."""

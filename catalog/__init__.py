@@ -1,0 +1,1 @@
+"""REMEMBER: the Parquet catalog, the journal, statistics and reports."""

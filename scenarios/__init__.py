@@ -1,0 +1,1 @@
+"""RUN: composes a run from data: scenario files, wiring, replay, verify and the command line."""

@@ -1,0 +1,1 @@
+"""Loopback servers that behave like venues. Imports nothing from adapters."""

@@ -1,0 +1,1 @@
+"""DECIDE: strategies, the capital manager, their messages, ports and host; facts of markets."""

@@ -1,0 +1,244 @@
+"""Every value that crosses a boundary between a decider, the host and the capital manager.
+
+Rule: a message is frozen, holds engine values, integers and text only, and never changes after
+it was made. Times are integer nanoseconds since 1970-01-01 UTC. A new kind of message is one
+class here and one member of the union it belongs to.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nautilus_trader.model import (
+    ClientOrderId,
+    InstrumentId,
+    LiquiditySide,
+    Money,
+    OrderSide,
+    PositionSide,
+    Price,
+    Quantity,
+)
+
+# --- intents: what a decider returns ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """Open or enlarge a position on ``side``.
+
+    ``quantity`` of None lets the capital manager size the order from the strategy's allocation.
+    ``price`` of None is a market order, otherwise a limit order good till cancelled.
+    """
+
+    instrument_id: InstrumentId
+    side: OrderSide
+    reason: str
+    quantity: Quantity | None = None
+    price: Price | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """Reduce the strategy's own position, all of it where ``quantity`` is None."""
+
+    instrument_id: InstrumentId
+    reason: str
+    quantity: Quantity | None = None
+    price: Price | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Bring the strategy's own position to ``quantity`` on ``side`` (FLAT ignores quantity)."""
+
+    instrument_id: InstrumentId
+    side: PositionSide
+    reason: str
+    quantity: Quantity | None = None
+    price: Price | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Cancel the strategy's own resting orders in one instrument, or one order by its id."""
+
+    instrument_id: InstrumentId
+    reason: str
+    order_id: ClientOrderId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Ask for ``on_timer`` with this name at ``at_ns``; the same name again replaces it."""
+
+    name: str
+    at_ns: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Tell people something; changes no state."""
+
+    reason: str
+
+
+type MoneyIntent = Enter | Exit | Target
+type Intent = MoneyIntent | Cancel | Wake | Alert
+
+# --- answers of the capital manager ----------------------------------------------------------
+
+
+class Limit(StrEnum):
+    """Names the rule behind a refusal; stable, for reports and tests."""
+
+    NO_PRICE = "no_price"
+    NOTHING_TO_DO = "nothing_to_do"
+    SHORT_SALE = "short_sale"
+    POSITION = "position"
+    LOT = "lot"
+    TICK = "tick"
+    PRICE_BAND = "price_band"
+    ORDER_NOTIONAL = "order_notional"
+    SYMBOL_NOTIONAL = "symbol_notional"
+    ALLOCATION = "allocation"
+    FREE_CASH = "free_cash"
+    MIN_NOTIONAL = "min_notional"
+    PENDING = "pending"
+    SESSION = "session"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Permission for exactly one order; ``reserved`` is held until it fills or ends."""
+
+    strategy: str
+    order_id: ClientOrderId
+    instrument_id: InstrumentId
+    side: OrderSide
+    quantity: Quantity
+    price: Price | None
+    reduces: bool
+    reserved: Money
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """No order: the limit that said no, what was asked and what was allowed, in words."""
+
+    strategy: str
+    instrument_id: InstrumentId
+    limit: Limit
+    asked: str
+    allowed: str
+    reason: str
+
+
+# --- commands: what the host sends to a venue --------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Send one order; market where ``price`` is None, else limit."""
+
+    order_id: ClientOrderId
+    instrument_id: InstrumentId
+    side: OrderSide
+    quantity: Quantity
+    price: Price | None
+    reduces: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOrder:
+    """Cancel one resting order."""
+
+    order_id: ClientOrderId
+    instrument_id: InstrumentId
+
+
+type Command = Submit | CancelOrder
+
+# --- inputs that change state: what venues and clocks tell us ------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The run begins at ``ts_ns`` market time."""
+
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A ``Wake`` of ``owner`` is due; ``due_ns`` is when it was to fire."""
+
+    owner: str
+    name: str
+    due_ns: int
+    ts_ns: int
+
+
+class OrderState(StrEnum):
+    """What a venue (or the engine before it) said about an order, fills aside."""
+
+    SUBMITTED = "submitted"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    DENIED = "denied"
+    CANCELED = "canceled"
+    CANCEL_REJECTED = "cancel_rejected"
+    EXPIRED = "expired"
+
+
+ENDED = frozenset({OrderState.REJECTED, OrderState.DENIED, OrderState.CANCELED, OrderState.EXPIRED})
+"""States after which an order can no longer fill."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderUpdate:
+    """One step in an order's life that is not a fill."""
+
+    strategy: str
+    order_id: ClientOrderId
+    instrument_id: InstrumentId
+    state: OrderState
+    detail: str
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One execution; ``trade_id`` makes duplicates recognisable."""
+
+    strategy: str
+    order_id: ClientOrderId
+    instrument_id: InstrumentId
+    trade_id: str
+    side: OrderSide
+    quantity: Quantity
+    price: Price
+    commission: Money
+    liquidity: LiquiditySide
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PositionUpdate:
+    """The engine's netted position in one instrument after a fill.
+
+    ``realized`` is what this step alone added to the account (fees included), exactly as the
+    engine rounded it: margin ledgers take it instead of computing their own.
+    """
+
+    instrument_id: InstrumentId
+    side: PositionSide
+    quantity: Quantity
+    avg_px_open: str
+    realized: Money
+    ts_ns: int
+
+
+type Report = OrderUpdate | Fill | PositionUpdate
+type Input = Started | TimerFired | Report
