@@ -1,0 +1,470 @@
+"""The host without an engine: numbers every delivery, asks the deciders, the capital manager and
+the journal in a fixed order, and hands granted commands on.
+
+Rule: this class decides nothing and knows no engine runtime. A replay, a live node and a
+re-execution run the very same code; only what stands behind its ports differs.
+"""
+
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from operator import attrgetter
+from typing import assert_never
+
+from nautilus_trader.model import (
+    Bar,
+    BarType,
+    ClientOrderId,
+    InstrumentId,
+    OrderBookDeltas,
+    QuoteTick,
+    TradeTick,
+)
+
+from strategies.decider import Params, Strategy
+from strategies.errors import DeciderFailed, InvariantBroken, OnetapeError
+from strategies.host.marks import LastPrices, Mark
+from strategies.messages import (
+    ENDED,
+    Alert,
+    Cancel,
+    CancelOrder,
+    Enter,
+    Exit,
+    Fill,
+    Grant,
+    Intent,
+    MoneyIntent,
+    OrderUpdate,
+    PositionUpdate,
+    Refusal,
+    Report,
+    Started,
+    Submit,
+    Target,
+    TimerFired,
+    Wake,
+)
+from strategies.ports import (
+    ID_BITS,
+    CapitalManager,
+    Clock,
+    Feed,
+    Journal,
+    Kind,
+    Orders,
+    StreamKind,
+    message_id,
+)
+
+type MarketEvent = TradeTick | QuoteTick | Bar | OrderBookDeltas
+type AnyStrategy = Strategy[Params]
+
+CAPITAL = "capital"
+HANDLERS = {
+    StreamKind.TRADES: "on_trade",
+    StreamKind.QUOTES: "on_quote",
+    StreamKind.BARS: "on_bar",
+    StreamKind.DELTAS: "on_deltas",
+}
+MESSAGES_PER_DELIVERY_MAX = 1 << ID_BITS
+FOLLOW_UPS_MAX = 1_000
+"""Rounds of refusals answered with new intents within one delivery before we call it a loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One stream and the strategies it is delivered to, in scenario order."""
+
+    kind: StreamKind
+    topic: str
+    instrument_id: InstrumentId
+    strategies: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Route:
+    """Where one stream's events go; ``key`` is what its events are looked up by."""
+
+    subscription: Subscription
+    mark: Mark
+    handlers: tuple[tuple[str, Callable[[MarketEvent], Iterable[Intent] | None]], ...]
+
+
+@dataclass(slots=True)
+class OrderRecord:
+    """What the host must remember of an order while it can still change."""
+
+    strategy: str
+    instrument_id: InstrumentId
+    command_id: int
+    workflow_id: int
+    left_raw: int
+
+
+@dataclass(slots=True)
+class Counts:
+    """How much happened in a run, for its summary."""
+
+    decisions: int = 0
+    orders: int = 0
+    fills: int = 0
+    refusals: int = 0
+
+
+def handles(strategy: AnyStrategy, kind: StreamKind) -> bool:
+    """Tell whether a strategy overrides the handler of this kind of stream."""
+    name = HANDLERS[kind]
+    return getattr(type(strategy), name) is not getattr(Strategy, name)
+
+
+class Host:
+    """One run's deciders, in scenario order, behind one counter.
+
+    ``salt`` enters every client order id, so that ids of different scenarios never meet.
+    """
+
+    def __init__(
+        self,
+        *,
+        strategies: Sequence[AnyStrategy],
+        capital: CapitalManager,
+        marks: LastPrices,
+        subscriptions: Sequence[Subscription],
+        journal: Journal,
+        orders: Orders,
+        clock: Clock,
+        salt: str,
+    ) -> None:
+        self._strategies: Mapping[str, AnyStrategy] = {s.name: s for s in strategies}
+        marks.know(self._strategies)
+        self._capital = capital
+        self._journal = journal
+        self._orders = orders
+        self._clock = clock
+        self._salt = salt.encode()
+        self.subscriptions = tuple(subscriptions)
+        self._routes: dict[StreamKind, dict[object, Route]] = {kind: {} for kind in StreamKind}
+        for subscription in subscriptions:
+            self._add_route(subscription, marks)
+        self._stamps = array("q")
+        self._counted = 0
+        self._k = 0
+        self._open: dict[ClientOrderId, OrderRecord] = {}
+        self._waiting: deque[Report] = deque()
+        self._busy = False
+        self._last_fill = (0, 0)
+        self.counts = Counts()
+
+    def _add_route(self, subscription: Subscription, marks: LastPrices) -> None:
+        name = HANDLERS[subscription.kind]
+        handlers = tuple(
+            (strategy, getattr(self._strategies[strategy], name))
+            for strategy in subscription.strategies
+        )
+        bars = subscription.kind is StreamKind.BARS
+        key = BarType.from_str(subscription.topic) if bars else subscription.instrument_id
+        routes = self._routes[subscription.kind]
+        mark = marks.mark(subscription.instrument_id)
+        if subscription.kind is StreamKind.DELTAS:
+            mark = Mark(mark.facts)  # book changes alone do not move the price
+        route = Route(subscription, mark, handlers)
+        routes[key] = route
+
+    # --- the counter ---
+
+    @property
+    def seq(self) -> int:
+        """Number of deliveries so far; the number of the latest one."""
+        return self._counted + len(self._stamps)
+
+    @property
+    def tape_rows(self) -> int:
+        """Number of market events delivered since the last ``take_stamps``."""
+        return len(self._stamps)
+
+    def take_stamps(self) -> array[int]:
+        """Return the ts_init of every market event delivered since the last call."""
+        stamps = self._stamps[:]
+        self._counted += len(stamps)
+        del self._stamps[:]
+        return stamps
+
+    # --- deliveries ---
+
+    def subscribe(self, feed: Feed) -> None:
+        """Ask the feed for every stream a strategy listens to."""
+        for subscription in self.subscriptions:
+            feed.subscribe(subscription.kind, subscription.topic)
+
+    def start(self, ts_ns: int) -> None:
+        """Deliver the start of the run to the capital manager and every strategy."""
+        self._counted += 1
+        self._k = 0
+        entry_id = message_id(self.seq, 0)
+        self._journal.append(entry_id, ts_ns, Kind.STARTED, "host", 0, entry_id, Started(ts_ns))
+        self._busy = True
+        self._decide(CAPITAL, self._capital.on_start(ts_ns), ts_ns, entry_id, entry_id)
+        for name, strategy in self._strategies.items():
+            intents = self._call(name, strategy.on_start, ts_ns)
+            self._decide(name, intents, ts_ns, entry_id, entry_id)
+        self._drain()
+
+    def market_handler(
+        self, kind: StreamKind, failed: Callable[[BaseException], None] | None = None
+    ) -> Callable[[MarketEvent], None]:
+        """Return the function that delivers one market event of this kind.
+
+        ``failed`` is given what goes wrong, instead of raising it: for callers that would lose an
+        exception. A closure, because this is the hot path: some ten million calls in a run.
+        """
+        routes = self._routes[kind]
+        stamp = self._stamps.append
+        deliver = self._deliver_intents
+        find = attrgetter("bar_type" if kind is StreamKind.BARS else "instrument_id")
+
+        def on_event(event: MarketEvent) -> None:
+            name = "host"
+            try:
+                stamp(event.ts_init)
+                route = routes[find(event)]
+                route.mark.event = event
+                for name, handler in route.handlers:  # noqa: B007 - read when a handler raises
+                    intents = handler(event)
+                    if intents:
+                        deliver(name, intents, event, route)
+            # A decider is foreign code: whatever it raises is its failure, said by name.
+            except BaseException as error:  # noqa: BLE001 - see above; raised again or handed on
+                failure = self._blamed(name, error, f"on {event}")
+                if failed is None:
+                    raise failure from error
+                failed(failure)
+
+        return on_event
+
+    def _deliver_intents(
+        self, name: str, intents: Iterable[Intent], event: MarketEvent, route: Route
+    ) -> None:
+        seq = self.seq
+        cause = message_id(seq, 0)
+        ts_ns = event.ts_init
+        if self._k >> ID_BITS != seq:
+            self._k = seq << ID_BITS
+            topic = route.subscription.topic
+            self._journal.append(cause, ts_ns, Kind.MARKET, topic, 0, cause, str(event))
+        self._busy = True
+        self._decide(name, intents, ts_ns, cause, cause)
+        self._drain()
+
+    def on_timer(self, timer: TimerFired) -> None:
+        """Deliver a due ``Wake`` to its owner."""
+        entry_id = self._count()
+        self._journal.append(entry_id, timer.ts_ns, Kind.TIMER, timer.owner, 0, entry_id, timer)
+        self._busy = True
+        if timer.owner == CAPITAL:
+            intents: Iterable[Intent] | None = self._capital.on_timer(timer)
+        else:
+            intents = self._call(timer.owner, self._strategies[timer.owner].on_timer, timer)
+        self._decide(timer.owner, intents, timer.ts_ns, entry_id, entry_id)
+        self._drain()
+
+    def on_report(self, report: Report) -> None:
+        """Deliver what a venue said; a report that arrives within a delivery waits for its end."""
+        self._waiting.append(report)
+        if not self._busy:
+            self._busy = True
+            self._drain()
+
+    def owner(self, order_id: ClientOrderId) -> str:
+        """Return the strategy an open order belongs to; raises InvariantBroken if unknown."""
+        record = self._open.get(order_id)
+        if record is None:
+            raise InvariantBroken(f"a venue reported order {order_id}, which this run never sent.")
+        return record.strategy
+
+    # --- within a delivery ---
+
+    def _count(self) -> int:
+        self._counted += 1
+        seq = self.seq
+        self._k = seq << ID_BITS
+        return self._k
+
+    def _drain(self) -> None:
+        waiting = self._waiting
+        while waiting:
+            self._report(waiting.popleft())
+        self._busy = False
+
+    def _report(self, report: Report) -> None:
+        entry_id = self._count()
+        match report:
+            case Fill():
+                self._fill(entry_id, report)
+            case OrderUpdate():
+                self._update(entry_id, report)
+            case PositionUpdate():
+                cause, workflow = self._last_fill
+                source = str(report.instrument_id)
+                self._journal.append(
+                    entry_id, report.ts_ns, Kind.POSITION, source, cause, workflow, report
+                )
+                intents = self._capital.on_position(report)
+                self._decide(CAPITAL, intents, report.ts_ns, entry_id, workflow)
+            case _:
+                assert_never(report)
+
+    def _fill(self, entry_id: int, fill: Fill) -> None:
+        record = self._record(fill.order_id)
+        workflow = record.workflow_id
+        self.counts.fills += 1
+        self._last_fill = (entry_id, workflow)
+        self._journal.append(
+            entry_id, fill.ts_ns, Kind.FILL, fill.strategy, record.command_id, workflow, fill
+        )
+        record.left_raw -= fill.quantity.raw
+        if record.left_raw <= 0:
+            del self._open[fill.order_id]
+        self._decide(CAPITAL, self._capital.on_fill(fill), fill.ts_ns, entry_id, workflow)
+        strategy = self._strategies[fill.strategy]
+        strategy.fold_fill(fill)
+        intents = self._call(fill.strategy, strategy.on_fill, fill)
+        self._decide(fill.strategy, intents, fill.ts_ns, entry_id, workflow)
+
+    def _update(self, entry_id: int, update: OrderUpdate) -> None:
+        record = self._record(update.order_id)
+        workflow = record.workflow_id
+        self._journal.append(
+            entry_id, update.ts_ns, Kind.ORDER, update.strategy, record.command_id, workflow, update
+        )
+        if update.state in ENDED:
+            del self._open[update.order_id]
+        self._decide(CAPITAL, self._capital.on_order(update), update.ts_ns, entry_id, workflow)
+        strategy = self._strategies[update.strategy]
+        strategy.fold_order(update)
+        intents = self._call(update.strategy, strategy.on_order, update)
+        self._decide(update.strategy, intents, update.ts_ns, entry_id, workflow)
+
+    def _record(self, order_id: ClientOrderId) -> OrderRecord:
+        record = self._open.get(order_id)
+        if record is None:
+            raise InvariantBroken(f"a venue reported order {order_id}, which is not open.")
+        return record
+
+    def _decide(
+        self, name: str, intents: Iterable[Intent] | None, ts_ns: int, cause: int, workflow: int
+    ) -> None:
+        """Carry out what one decider returned, and what it answers to refusals."""
+        rounds = 0
+        work = deque([(cause, intents)])
+        while work:
+            cause_id, batch = work.popleft()
+            for intent in self._call(name, tuple, batch or ()):
+                entry_id = self._next_id()
+                self._journal.append(entry_id, ts_ns, Kind.INTENT, name, cause_id, workflow, intent)
+                self.counts.decisions += 1
+                refused = self._carry_out(name, intent, ts_ns, entry_id, workflow)
+                if refused is None or name == CAPITAL:
+                    continue
+                rounds += 1
+                if rounds > FOLLOW_UPS_MAX:
+                    raise DeciderFailed(
+                        f"strategy {name} answers every refusal with a new request; let "
+                        "on_refusal return nothing once a request was refused."
+                    )
+                refusal_id, refusal = refused
+                answer = self._call(name, self._strategies[name].on_refusal, refusal)
+                work.append((refusal_id, answer))
+
+    def _carry_out(
+        self, name: str, intent: Intent, ts_ns: int, intent_id: int, workflow: int
+    ) -> tuple[int, Refusal] | None:
+        match intent:
+            case Enter() | Exit() | Target():
+                return self._ask(name, intent, ts_ns, intent_id, workflow)
+            case Cancel():
+                self._cancel(name, intent, ts_ns, intent_id, workflow)
+            case Wake():
+                self._clock.wake(name, intent.name, intent.at_ns)
+            case Alert():
+                pass  # its journal entry is what it is for
+            case _:
+                raise DeciderFailed(
+                    f"strategy {name} returned {intent!r}, which is not an intent (delivery "
+                    f"{self.seq}); return Enter, Exit, Target, Cancel, Wake or Alert."
+                )
+        return None
+
+    def _ask(
+        self, name: str, intent: MoneyIntent, ts_ns: int, intent_id: int, workflow: int
+    ) -> tuple[int, Refusal] | None:
+        order_id = self._order_id(name, intent_id)
+        answer = self._capital.on_intent(name, intent, order_id, ts_ns)
+        entry_id = self._next_id()
+        if isinstance(answer, Refusal):
+            self.counts.refusals += 1
+            self._journal.append(
+                entry_id, ts_ns, Kind.REFUSAL, CAPITAL, intent_id, workflow, answer
+            )
+            return entry_id, answer
+        self._journal.append(entry_id, ts_ns, Kind.GRANT, CAPITAL, intent_id, workflow, answer)
+        self._submit(answer, ts_ns, entry_id, workflow)
+        return None
+
+    def _submit(self, grant: Grant, ts_ns: int, grant_id: int, workflow: int) -> None:
+        command = Submit(
+            grant.order_id,
+            grant.instrument_id,
+            grant.side,
+            grant.quantity,
+            grant.price,
+            grant.reduces,
+        )
+        entry_id = self._next_id()
+        self._journal.append(entry_id, ts_ns, Kind.COMMAND, "host", grant_id, workflow, command)
+        self._open[grant.order_id] = OrderRecord(
+            grant.strategy, grant.instrument_id, entry_id, workflow, grant.quantity.raw
+        )
+        self._strategies[grant.strategy].fold_grant(grant)
+        self.counts.orders += 1
+        self._orders.send(command)
+
+    def _cancel(self, name: str, intent: Cancel, ts_ns: int, intent_id: int, workflow: int) -> None:
+        for order_id, record in list(self._open.items()):
+            if record.strategy != name or record.instrument_id != intent.instrument_id:
+                continue
+            if intent.order_id is not None and intent.order_id != order_id:
+                continue
+            command = CancelOrder(order_id, record.instrument_id)
+            entry_id = self._next_id()
+            self._journal.append(
+                entry_id, ts_ns, Kind.COMMAND, "host", intent_id, workflow, command
+            )
+            self._orders.send(command)
+
+    def _order_id(self, name: str, intent_id: int) -> ClientOrderId:
+        digest = blake2b(b"%s|%s|%d" % (self._salt, name.encode(), intent_id), digest_size=10)
+        return ClientOrderId(f"OT{digest.hexdigest()}")
+
+    def _next_id(self) -> int:
+        self._k += 1
+        return self._k
+
+    def _call[T, R](self, name: str, handler: Callable[[T], R], value: T) -> R:
+        try:
+            return handler(value)
+        # A decider is foreign code: whatever it raises is its failure, said by name.
+        except Exception as error:
+            raise self._blamed(name, error, f"on {value}") from error
+
+    def _blamed(self, name: str, error: BaseException, where: str) -> BaseException:
+        if isinstance(error, OnetapeError) or not isinstance(error, Exception):
+            return error
+        failure = DeciderFailed(
+            f"strategy {name} raised {type(error).__name__}: {error} - {where} (delivery "
+            f"{self.seq}); mend the strategy and run again (--debug shows the traceback)."
+        )
+        failure.__cause__ = error
+        return failure

@@ -1,0 +1,258 @@
+"""The engine's only Strategy of a run: translates engine events to messages and commands back.
+
+Rule: it decides nothing. It is the one module below `scenarios` that touches the engine's runtime.
+The engine logs and swallows what a handler raises, so everything is caught here first: the first
+failure is kept in ``failure``, later events are ignored and the composer of the run raises it.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nautilus_trader.common import TimeEvent
+from nautilus_trader.model import (
+    BarType,
+    BookType,
+    InstrumentId,
+    Money,
+    OrderAccepted,
+    OrderCanceled,
+    OrderCancelRejected,
+    OrderDenied,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    OrderSubmitted,
+    PositionClosed,
+    PositionSide,
+    TimeInForce,
+)
+from nautilus_trader.trading import Strategy, StrategyConfig
+
+from strategies.errors import InvariantBroken
+from strategies.host.core import Host
+from strategies.messages import (
+    CancelOrder,
+    Command,
+    Fill,
+    OrderState,
+    OrderUpdate,
+    PositionUpdate,
+    Report,
+    Submit,
+    TimerFired,
+)
+from strategies.ports import StreamKind
+
+STATES: Mapping[type, OrderState] = {
+    OrderSubmitted: OrderState.SUBMITTED,
+    OrderAccepted: OrderState.ACCEPTED,
+    OrderRejected: OrderState.REJECTED,
+    OrderDenied: OrderState.DENIED,
+    OrderCanceled: OrderState.CANCELED,
+    OrderCancelRejected: OrderState.CANCEL_REJECTED,
+    OrderExpired: OrderState.EXPIRED,
+}
+"""Order events that become an OrderUpdate; the engine's other events say nothing new."""
+
+MARKET_HANDLERS: Mapping[str, StreamKind] = {
+    "on_trade": StreamKind.TRADES,
+    "on_quote": StreamKind.QUOTES,
+    "on_bar": StreamKind.BARS,
+    "on_book_deltas": StreamKind.DELTAS,
+}
+
+
+class EngineHost(Strategy):
+    """Stands between one engine and one Host; also the Orders, Clock and Feed ports of the host.
+
+    ``latency_ns`` per venue: the engine handles a delayed order only at the next data event of its
+    symbol or at a timer, so a time alert is set for the moment each command is due.
+    """
+
+    def __init__(self, config: StrategyConfig | None = None) -> None:
+        super().__init__(config)
+        self.failure: BaseException | None = None
+        self._host: Host | None = None
+        self._latency_ns: Mapping[str, int] = {}
+        self._alert_due_ns = -1
+        self._alerts = 0
+        self._now_ns: Callable[[], int] = lambda: 0
+        self._realized: dict[str, Money] = {}
+
+    def attach(self, host: Host, latency_ns: Mapping[str, int]) -> None:
+        """Give the shell its host; call once, before the engine starts."""
+        self._host = host
+        self._latency_ns = latency_ns
+        # Set on the object, not defined on the class: the hot path skips one Python call.
+        for name, kind in MARKET_HANDLERS.items():
+            setattr(self, name, host.market_handler(kind, self._fail))
+
+    def _fail(self, error: BaseException) -> None:
+        if self.failure is None:
+            self.failure = error
+            for name in MARKET_HANDLERS:
+                setattr(self, name, _ignore)
+
+    @property
+    def host(self) -> Host:
+        """The attached host."""
+        if self._host is None:
+            raise InvariantBroken("the engine started before the host was attached.")
+        return self._host
+
+    # --- engine -> host ---
+
+    def on_start(self) -> None:
+        """Subscribe to every stream and deliver the start of the run."""
+        try:
+            self._now_ns = self.clock.timestamp_ns
+            self.host.subscribe(self)
+            self.host.start(self._now_ns())
+        # The engine would log and swallow it; kept, and raised by the composer of the run.
+        except BaseException as error:  # noqa: BLE001 - see above
+            self._fail(error)
+
+    def on_order_event(self, event: Any) -> None:
+        """Translate one order event and deliver it; events of unknown kinds say nothing new."""
+        if self.failure is not None:
+            return
+        try:
+            report = self._order_report(event)
+            if report is not None:
+                self.host.on_report(report)
+        # As in on_start.
+        except BaseException as error:  # noqa: BLE001 - see above
+            self._fail(error)
+
+    def on_position_event(self, event: Any) -> None:
+        """Translate one position event and deliver it."""
+        if self.failure is not None:
+            return
+        try:
+            self.host.on_report(self._position_report(event))
+        # As in on_start.
+        except BaseException as error:  # noqa: BLE001 - see above
+            self._fail(error)
+
+    def _order_report(self, event: Any) -> Report | None:
+        kind = type(event)
+        if kind is OrderFilled:
+            return self._fill(event)
+        state = STATES.get(kind)
+        if state is None:
+            return None
+        order_id = event.client_order_id
+        return OrderUpdate(
+            self.host.owner(order_id),
+            order_id,
+            event.instrument_id,
+            state,
+            getattr(event, "reason", ""),
+            event.ts_event,
+        )
+
+    def _fill(self, event: OrderFilled) -> Fill:
+        order_id = event.client_order_id
+        commission = event.commission
+        return Fill(
+            self.host.owner(order_id),
+            order_id,
+            event.instrument_id,
+            str(event.trade_id),
+            event.order_side,
+            event.last_qty,
+            event.last_px,
+            Money.zero(event.currency) if commission is None else commission,
+            event.liquidity_side,
+            event.ts_event,
+        )
+
+    def _position_report(self, event: Any) -> PositionUpdate:
+        """Turn the engine's cumulative realised P&L into what this step alone realised."""
+        key = str(event.position_id)
+        total: Money = event.realized_pnl
+        before = self._realized.get(key)
+        closed = type(event) is PositionClosed
+        if closed:
+            self._realized.pop(key, None)
+        else:
+            self._realized[key] = total
+        step = total if before is None else Money.from_raw(total.raw - before.raw, total.currency)
+        return PositionUpdate(
+            event.instrument_id,
+            PositionSide.FLAT if closed else event.side,
+            event.quantity,
+            repr(event.avg_px_open),
+            step,
+            event.ts_event,
+        )
+
+    # --- host -> engine: the Feed, Orders and Clock ports ---
+
+    def subscribe(self, kind: StreamKind, topic: str) -> None:
+        """Subscribe to one stream."""
+        match kind:
+            case StreamKind.BARS:
+                self.subscribe_bars(BarType.from_str(topic))
+            case StreamKind.TRADES:
+                self.subscribe_trades(InstrumentId.from_str(topic))
+            case StreamKind.QUOTES:
+                self.subscribe_quotes(InstrumentId.from_str(topic))
+            case StreamKind.DELTAS:
+                self.subscribe_book_deltas(InstrumentId.from_str(topic), BookType.L2_MBP)
+
+    def send(self, command: Command) -> None:
+        """Send one granted command."""
+        match command:
+            case Submit():
+                self._submit(command)
+            case CancelOrder():
+                self.cancel_order(command.order_id)
+        self._alert_when_due(str(command.instrument_id.venue))
+
+    def _submit(self, command: Submit) -> None:
+        if command.price is None:
+            order = self.order_factory.market(
+                command.instrument_id,
+                command.side,
+                command.quantity,
+                client_order_id=command.order_id,
+            )
+        else:
+            order = self.order_factory.limit(
+                command.instrument_id,
+                command.side,
+                command.quantity,
+                command.price,
+                time_in_force=TimeInForce.GTC,
+                client_order_id=command.order_id,
+            )
+        self.submit_order(order)
+
+    def _alert_when_due(self, venue: str) -> None:
+        latency_ns = self._latency_ns.get(venue, 0)
+        due_ns = self._now_ns() + latency_ns
+        if latency_ns == 0 or due_ns == self._alert_due_ns:
+            return
+        self._alert_due_ns = due_ns
+        self._alerts += 1
+        self.clock.set_time_alert_ns(f"due-{self._alerts}", due_ns, _ignore)
+
+    def wake(self, owner: str, name: str, at_ns: int) -> None:
+        """Deliver a TimerFired to the host at ``at_ns``, or at once where that is past."""
+        due_ns = max(at_ns, self._now_ns())
+
+        def ring(event: TimeEvent) -> None:
+            if self.failure is not None:
+                return
+            try:
+                self.host.on_timer(TimerFired(owner, name, at_ns, event.ts_event))
+            # As in on_start.
+            except BaseException as error:  # noqa: BLE001 - see above
+                self._fail(error)
+
+        self.clock.set_time_alert_ns(f"wake-{owner}-{name}", due_ns, ring, allow_past=True)
+
+
+def _ignore(_event: object) -> None:
+    """Take an event that nobody needs."""
