@@ -93,19 +93,16 @@ class Limit(StrEnum):
     """Names the rule behind a refusal; stable, for reports and tests."""
 
     NO_PRICE = "no_price"
-    NOTHING_TO_DO = "nothing_to_do"
-    SHORT_SALE = "short_sale"
     POSITION = "position"
+    SHORT_SALE = "short_sale"
     LOT = "lot"
     TICK = "tick"
     PRICE_BAND = "price_band"
-    ORDER_NOTIONAL = "order_notional"
-    SYMBOL_NOTIONAL = "symbol_notional"
-    ALLOCATION = "allocation"
-    FREE_CASH = "free_cash"
     MIN_NOTIONAL = "min_notional"
-    PENDING = "pending"
-    SESSION = "session"
+    ORDER = "order"
+    SYMBOL = "symbol"
+    ALLOCATION = "allocation"
+    CASH = "cash"
 
 
 @dataclass(frozen=True, slots=True)

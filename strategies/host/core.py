@@ -231,12 +231,12 @@ class Host:
                 stamp(event.ts_init)
                 route = routes[find(event)]
                 route.mark.event = event
-                for name, handler in route.handlers:  # noqa: B007 - read when a handler raises
+                for name, handler in route.handlers:
                     intents = handler(event)
                     if intents:
                         deliver(name, intents, event, route)
             # A decider is foreign code: whatever it raises is its failure, said by name.
-            except BaseException as error:  # noqa: BLE001 - see above; raised again or handed on
+            except BaseException as error:
                 failure = self._blamed(name, error, f"on {event}")
                 if failed is None:
                     raise failure from error
@@ -255,8 +255,16 @@ class Host:
             topic = route.subscription.topic
             self._journal.append(cause, ts_ns, Kind.MARKET, topic, 0, cause, str(event))
         self._busy = True
-        self._decide(name, intents, ts_ns, cause, cause)
-        self._drain()
+        try:
+            self._decide(name, intents, ts_ns, cause, cause)
+            self._drain()
+        except OnetapeError:
+            raise
+        except Exception as error:
+            raise InvariantBroken(
+                f"the host raised {type(error).__name__}: {error} - while carrying out what "
+                f"strategy {name} decided at delivery {seq}; this is a defect of onetape."
+            ) from error
 
     def on_timer(self, timer: TimerFired) -> None:
         """Deliver a due ``Wake`` to its owner."""

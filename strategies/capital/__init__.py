@@ -1,0 +1,1 @@
+"""The decider that owns the money: ledgers per venue, limits, grants and refusals."""
