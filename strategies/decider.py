@@ -12,7 +12,6 @@ from nautilus_trader.model import (
     Bar,
     ClientOrderId,
     InstrumentId,
-    OrderBookDeltas,
     QuoteTick,
     TradeTick,
 )
@@ -97,9 +96,6 @@ class Strategy[P: Params]:
 
     def on_bar(self, bar: Bar) -> Intents:
         """React to a finished bar; ``bar.ts_event`` is its close."""
-
-    def on_deltas(self, deltas: OrderBookDeltas) -> Intents:
-        """React to order book changes."""
 
     def on_timer(self, timer: TimerFired) -> Intents:
         """React to a ``Wake`` of this strategy that is due."""

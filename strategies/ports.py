@@ -97,7 +97,7 @@ class Clock(Protocol):
 
 
 class StreamKind(StrEnum):
-    """Kinds of market data a decider can be fed."""
+    """Kinds of market data a catalog holds; deciders are fed trades, quotes and bars."""
 
     TRADES = "trades"
     QUOTES = "quotes"

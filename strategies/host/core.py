@@ -18,7 +18,6 @@ from nautilus_trader.model import (
     BarType,
     ClientOrderId,
     InstrumentId,
-    OrderBookDeltas,
     QuoteTick,
     TradeTick,
 )
@@ -59,7 +58,7 @@ from strategies.ports import (
     message_id,
 )
 
-type MarketEvent = TradeTick | QuoteTick | Bar | OrderBookDeltas
+type MarketEvent = TradeTick | QuoteTick | Bar
 type AnyStrategy = Strategy[Params]
 
 CAPITAL = "capital"
@@ -67,7 +66,6 @@ HANDLERS = {
     StreamKind.TRADES: "on_trade",
     StreamKind.QUOTES: "on_quote",
     StreamKind.BARS: "on_bar",
-    StreamKind.DELTAS: "on_deltas",
 }
 MESSAGES_PER_DELIVERY_MAX = 1 << ID_BITS
 FOLLOW_UPS_MAX = 1_000
@@ -168,8 +166,6 @@ class Host:
         key = BarType.from_str(subscription.topic) if bars else subscription.instrument_id
         routes = self._routes[subscription.kind]
         mark = marks.mark(subscription.instrument_id)
-        if subscription.kind is StreamKind.DELTAS:
-            mark = Mark(mark.facts)  # book changes alone do not move the price
         route = Route(subscription, mark, handlers)
         routes[key] = route
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from nautilus_trader.model import (
     Bar,
     InstrumentId,
-    OrderBookDeltas,
     Price,
     QuoteTick,
     TradeTick,
@@ -24,7 +23,7 @@ class Mark:
     """The latest market event of one instrument; its price is worked out only when asked for."""
 
     facts: InstrumentFacts
-    event: TradeTick | QuoteTick | Bar | OrderBookDeltas | None = None  # never deltas, see host
+    event: TradeTick | QuoteTick | Bar | None = None
     last: Price | None = None
 
     def price(self) -> Price | None:

@@ -11,7 +11,6 @@ from typing import Any
 from nautilus_trader.common import TimeEvent
 from nautilus_trader.model import (
     BarType,
-    BookType,
     InstrumentId,
     Money,
     OrderAccepted,
@@ -58,7 +57,6 @@ MARKET_HANDLERS: Mapping[str, StreamKind] = {
     "on_trade": StreamKind.TRADES,
     "on_quote": StreamKind.QUOTES,
     "on_bar": StreamKind.BARS,
-    "on_book_deltas": StreamKind.DELTAS,
 }
 
 
@@ -198,8 +196,6 @@ class EngineHost(Strategy):
                 self.subscribe_trades(InstrumentId.from_str(topic))
             case StreamKind.QUOTES:
                 self.subscribe_quotes(InstrumentId.from_str(topic))
-            case StreamKind.DELTAS:
-                self.subscribe_book_deltas(InstrumentId.from_str(topic), BookType.L2_MBP)
 
     def send(self, command: Command) -> None:
         """Send one granted command."""

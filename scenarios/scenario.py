@@ -1,0 +1,330 @@
+"""A scenario: universe, venues, strategies, capital, window, latency and seed, as one TOML file.
+
+Rule: everything is checked while it is read; what cannot work is refused with file, line and the
+nearest valid key. The same text gives the same ``config_hash`` on any machine.
+"""
+
+import difflib
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from nautilus_trader.model import Money
+
+from scenarios.scenario_text import line_of
+from strategies.errors import BadInput
+
+FILE_NAME = "scenario.toml"
+NS_PER_MS = 1_000_000
+
+
+class VenueTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """One ``[venues.NAME]`` table."""
+
+    balances: list[str]
+    latency_ms: Decimal = Decimal(5)
+    streams: list[str] = []
+    maker_bps: Decimal | None = None
+    taker_bps: Decimal | None = None
+    sell_tax_bps: Decimal | None = None
+    leverage: int = 1
+
+
+class CapitalTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The ``[capital]`` table."""
+
+    order_max: list[str] = []
+    symbol_max: list[str] = []
+    market_buffer_bps: int = 100
+
+
+class StrategyTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """One ``[[strategies]]`` table."""
+
+    name: str
+    class_: str = msgspec.field(name="class")
+    instruments: list[str]
+    streams: list[str]
+    weight: Decimal
+    params: dict[str, Any] = {}
+
+
+class ScenarioTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The whole file."""
+
+    name: str
+    description: str = ""
+    seed: int = 0
+    start: str | datetime | None = None
+    end: str | datetime | None = None
+    chunk_rows: int = 100_000
+    venues: dict[str, VenueTable]
+    capital: CapitalTable = CapitalTable()
+    strategies: list[StrategyTable]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A checked scenario; times are UTC nanoseconds, the end exclusive.
+
+    ``table`` is the validated file, ``canonical`` its canonical JSON (what is journalled and
+    hashed; chunk_rows is left out, because it must not change a result).
+    """
+
+    table: ScenarioTable
+    folder: Path | None
+    start_ns: int | None
+    end_ns: int | None
+    canonical: str
+    source: str
+
+    @property
+    def name(self) -> str:
+        """The scenario's name, used in run ids."""
+        return self.table.name
+
+    @property
+    def config_hash(self) -> str:
+        """SHA-256 of the canonical JSON."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()
+
+
+def find_scenario(name: str) -> Path:
+    """Return the file of a scenario given by name, folder or path; raises BadInput if none."""
+    given = Path(name)
+    package = Path(__file__).resolve().parent
+    tried = [
+        given,
+        given / FILE_NAME,
+        Path("scenarios") / name / FILE_NAME,
+        package / name / FILE_NAME,
+    ]
+    for path in tried:
+        if path.is_file():
+            return path
+    known = sorted(path.parent.name for path in package.glob(f"*/{FILE_NAME}"))
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known names: {', '.join(known)}."
+    raise BadInput(f"there is no scenario {name}: not a file, and not under scenarios/; {hint}")
+
+
+def load_scenario(
+    path: Path, overrides: Sequence[str] = (), window: tuple[str | None, str | None] = (None, None)
+) -> Scenario:
+    """Read and check a scenario file.
+
+    ``overrides`` are ``key.path=value`` texts that win over the file; strategies are addressed by
+    their name. ``window`` wins over the file's start and end. Raises BadInput.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} cannot be read ({error}); give a readable TOML file.") from error
+    try:
+        raw = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{path} is not valid TOML: {error}; mend that place.") from error
+    for override in overrides:
+        _override(raw, override)
+    for key, value in zip(("start", "end"), window, strict=True):
+        if value is not None:
+            raw[key] = value
+    return _scenario(raw, _Place(str(path), text), path.resolve().parent)
+
+
+def scenario_from_json(canonical: str) -> Scenario:
+    """Rebuild the scenario a run was made with, from what its journal kept."""
+    raw = json.loads(canonical, parse_float=Decimal)
+    return _scenario(raw, _Place("the journalled scenario", ""), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a complaint is about."""
+
+    source: str
+    text: str
+
+    def of(self, path: Sequence[str | int]) -> str:
+        line = line_of(self.text, path)
+        return f"{self.source}, line {line}" if line else self.source
+
+
+def _scenario(raw: dict[str, Any], place: _Place, folder: Path | None) -> Scenario:
+    try:
+        table = msgspec.convert(raw, ScenarioTable)
+    except msgspec.ValidationError as error:
+        raise BadInput(_explain(str(error), raw, place)) from error
+    _check(table, place)
+    start, end = (_time_ns(getattr(table, key), key, place) for key in ("start", "end"))
+    if start is not None and end is not None and end <= start:
+        raise BadInput(f"{place.of(['end'])}: the window is empty; end must be after start.")
+    canonical = msgspec.to_builtins(table)
+    canonical.pop("chunk_rows")
+    encoded = msgspec.json.encode(canonical, order="deterministic").decode()
+    return Scenario(table, folder, start, end, encoded, place.source)
+
+
+def _explain(error: str, raw: Mapping[str, Any], place: _Place) -> str:
+    """Turn the validator's text into: what, where, what to do."""
+    what, _, where = error.partition(" - at `")
+    path = _json_path(where.rstrip("`"), raw)
+    unknown = re.search(r"unknown field `(.+)`", what)
+    if unknown:
+        key = unknown[1]
+        line = place.of([*path, key])
+        valid = _valid_keys(path)
+        near = difflib.get_close_matches(key, valid, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"valid keys: {', '.join(valid)}."
+        return f"{line}: unknown key {_dotted([*path, key])}; {hint}"
+    missing = re.search(r"missing required field `(.+)`", what)
+    if missing:
+        return f"{place.of(path)}: {_dotted([*path, missing[1]])} is missing; add it."
+    return f"{place.of(path)}: {_dotted(path)} is not valid: {what}; correct its value."
+
+
+def _json_path(where: str, raw: Mapping[str, Any]) -> list[str | int]:
+    """Read `$.strategies[0].weight`; `[...]` (any key of a map) is resolved by looking."""
+    parts: list[str | int] = []
+    for name, index in re.findall(r"\.([A-Za-z_]\w*)|\[(\d+|\.\.\.)\]", where):
+        if name:
+            parts.append(name)
+        elif index == "...":
+            parts += _first_bad_key(parts, raw)
+        else:
+            parts.append(int(index))
+    return parts
+
+
+def _first_bad_key(parts: Sequence[str | int], raw: Mapping[str, Any]) -> list[str | int]:
+    node: Any = raw
+    for part in parts:
+        node = node[part]
+    for key, value in node.items():
+        try:
+            msgspec.convert(value, VenueTable if parts == ["venues"] else Any)
+        except msgspec.ValidationError:
+            return [key]
+    return []
+
+
+def _valid_keys(path: Sequence[str | int]) -> list[str]:
+    tables: dict[str, type[msgspec.Struct]] = {
+        "venues": VenueTable,
+        "capital": CapitalTable,
+        "strategies": StrategyTable,
+    }
+    table = tables.get(str(path[0]), ScenarioTable) if path else ScenarioTable
+    return [field.encode_name for field in msgspec.structs.fields(table)]
+
+
+def _dotted(path: Sequence[str | int]) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.lstrip(".") or "the file"
+
+
+def _check(table: ScenarioTable, place: _Place) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", table.name):
+        raise BadInput(
+            f"{place.of(['name'])}: name {table.name!r} must be letters, digits, - _ . only."
+        )
+    if not table.strategies:
+        raise BadInput(f"{place.source}: there is no [[strategies]] table; add at least one.")
+    names = [strategy.name for strategy in table.strategies]
+    for i, name in enumerate(names):
+        if name in names[:i] or name in {"capital", "host"}:
+            raise BadInput(
+                f"{place.of(['strategies', i, 'name'])}: strategy name {name!r} is taken; "
+                "give each strategy a name of its own."
+            )
+    if table.chunk_rows < 1:
+        raise BadInput(f"{place.of(['chunk_rows'])}: chunk_rows must be at least 1.")
+    for name, venue in table.venues.items():
+        _check_venue(name, venue, place)
+    for i, strategy in enumerate(table.strategies):
+        if not 0 < strategy.weight <= 1:
+            raise BadInput(
+                f"{place.of(['strategies', i, 'weight'])}: weight {strategy.weight} of "
+                f"{strategy.name} must be above 0 and at most 1."
+            )
+
+
+def _check_venue(name: str, venue: VenueTable, place: _Place) -> None:
+    where = place.of(["venues", name, "balances"])
+    if not venue.balances:
+        raise BadInput(f'{where}: venue {name} has no balance; write balances = ["1000000 KRW"].')
+    for text in venue.balances:
+        parse_money(text, where)
+    if venue.latency_ms * NS_PER_MS < 1:
+        raise BadInput(
+            f"{place.of(['venues', name, 'latency_ms'])}: latency_ms must be above 0: an order "
+            "that arrives in the instant of its decision would fill at the price it decided on."
+        )
+
+
+def parse_money(text: str, where: str) -> Money:
+    """Read "100_000_000 KRW"; raises BadInput that names ``where``."""
+    try:
+        return Money.from_str(text.replace("_", "").replace(",", ""))
+    except ValueError as error:
+        raise BadInput(
+            f"{where}: {text!r} is not an amount of money ({error}); write it like "
+            '"100_000_000 KRW".'
+        ) from error
+
+
+def _time_ns(value: str | datetime | None, key: str, place: _Place) -> int | None:
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise BadInput(
+            f"{place.of([key])}: {key} {value!r} is not a time; write 2026-03-09T09:00:00+09:00."
+        ) from error
+    if moment.tzinfo is None:
+        raise BadInput(
+            f"{place.of([key])}: {key} {value} has no time zone; write it like "
+            "2026-03-09T09:00:00+09:00, or with Z for UTC."
+        )
+    whole = int(moment.replace(microsecond=0).timestamp())
+    return whole * 1_000_000_000 + moment.microsecond * 1_000
+
+
+def _override(raw: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise BadInput(f"--set {text!r} is not key=value; write it like capital.order_max=[...].")
+    parsed: Any
+    try:
+        parsed = tomllib.loads(f"value = {value}", parse_float=Decimal)["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    node: Any = raw
+    parts = key.strip().split(".")
+    for part in parts[:-1]:
+        node = _step(node, part, text)
+    if isinstance(node, list):
+        raise BadInput(f"--set {text!r} names no key of a strategy; write strategies.NAME.key=...")
+    node[parts[-1]] = parsed
+
+
+def _step(node: Any, part: str, text: str) -> Any:
+    if isinstance(node, list):
+        for item in node:
+            if item.get("name") == part:
+                return item
+        names = ", ".join(str(item.get("name")) for item in node)
+        raise BadInput(f"--set {text!r}: there is no strategy {part}; there are: {names}.")
+    child = node.setdefault(part, {})
+    if not isinstance(child, dict | list):
+        raise BadInput(f"--set {text!r}: {part} is a value, not a table; end the key there.")
+    return child
