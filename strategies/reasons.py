@@ -1,0 +1,41 @@
+"""Turns raw integers into the numbers of a reason.
+
+Rule: only called where an intent is made, never on the way of every event.
+"""
+
+from decimal import Decimal
+from fractions import Fraction
+
+from strategies.markets.facts import RAW_DIGITS, RAW_ONE
+
+BPS = 10_000
+"""Basis points in one."""
+
+
+def price_text(price_raw: int, precision: int) -> str:
+    """Write a raw price with the instrument's digits, up to two more where it has more."""
+    tail = _cut(Fraction(price_raw), precision + 2)
+    digits = len(tail.partition(".")[2])
+    return tail if digits > precision else _cut(Fraction(price_raw), precision, strip=False)
+
+
+def pair_text(first_raw: Fraction, second_raw: Fraction, precision: int) -> tuple[str, str]:
+    """Write two raw values with as many digits as it takes to tell them apart, rounded down."""
+    a, b = "", ""
+    for places in range(precision + 1, RAW_DIGITS + 17):
+        a, b = _cut(first_raw, places), _cut(second_raw, places)
+        if a != b:
+            break
+    return a, b
+
+
+def move_bps(from_raw: int, to_raw: int) -> int:
+    """Return the move in whole basis points of ``from_raw``, rounded towards zero."""
+    size = abs(to_raw - from_raw) * BPS // abs(from_raw)
+    return size if to_raw >= from_raw else -size
+
+
+def _cut(raw: Fraction, places: int, *, strip: bool = True) -> str:
+    units = raw.numerator * 10**places // (raw.denominator * RAW_ONE)
+    text = f"{Decimal(units).scaleb(-places):f}"
+    return text.rstrip("0").rstrip(".") if strip and "." in text else text
