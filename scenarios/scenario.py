@@ -182,13 +182,17 @@ def _explain(error: str, raw: Mapping[str, Any], place: _Place) -> str:
         key = unknown[1]
         line = place.of([*path, key])
         valid = _valid_keys(path)
-        near = difflib.get_close_matches(key, valid, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"valid keys: {', '.join(valid)}."
-        return f"{line}: unknown key {_dotted([*path, key])}; {hint}"
+        return f"{line}: unknown key {_dotted([*path, key])}; {nearest(key, valid)}"
     missing = re.search(r"missing required field `(.+)`", what)
     if missing:
         return f"{place.of(path)}: {_dotted([*path, missing[1]])} is missing; add it."
     return f"{place.of(path)}: {_dotted(path)} is not valid: {what}; correct its value."
+
+
+def nearest(key: str, valid: Sequence[str]) -> str:
+    """Return the hint that goes with an unknown key."""
+    near = difflib.get_close_matches(key, valid, n=1)
+    return f"did you mean {near[0]}?" if near else f"valid keys: {', '.join(valid) or 'none'}."
 
 
 def _json_path(where: str, raw: Mapping[str, Any]) -> list[str | int]:

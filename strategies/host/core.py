@@ -112,10 +112,10 @@ class Counts:
     refusals: int = 0
 
 
-def handles(strategy: AnyStrategy, kind: StreamKind) -> bool:
-    """Tell whether a strategy overrides the handler of this kind of stream."""
-    name = HANDLERS[kind]
-    return getattr(type(strategy), name) is not getattr(Strategy, name)
+def handles(cls: type[AnyStrategy], kind: StreamKind) -> bool:
+    """Tell whether a strategy class overrides the handler of this kind of stream."""
+    name = HANDLERS.get(kind)
+    return name is not None and getattr(cls, name) is not getattr(Strategy, name)
 
 
 class Host:

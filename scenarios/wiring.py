@@ -1,0 +1,433 @@
+"""The one composition point: builds facts, strategies, capital and host from a scenario.
+
+Rule: replay, verify and every later mode call ``compose``; what they compose is the same object
+graph, only the ports differ.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from importlib import import_module
+from pathlib import Path
+
+import msgspec
+from nautilus_trader.model import BarType, InstrumentId, Money
+
+from catalog.store import Instrument, Store, StreamInfo
+from catalog.tape import OpeningPrints, TapeStream
+from scenarios.scenario import (
+    NS_PER_MS,
+    Scenario,
+    StrategyTable,
+    VenueTable,
+    nearest,
+    parse_money,
+)
+from scenarios.simulated_venues import VenueKind, VenueSpec, market_of
+from strategies.capital.fixed_weights import CapitalConfig, FixedWeights
+from strategies.capital.ledger import VenueLedger
+from strategies.decider import Params, Setup, Strategy
+from strategies.errors import BadInput
+from strategies.host.core import AnyStrategy, Host, Subscription, handles
+from strategies.host.marks import LastPrices
+from strategies.markets.facts import InstrumentFacts, MarketFacts
+from strategies.markets.instruments import facts_of
+from strategies.ports import Clock, Journal, Orders, StreamKind
+
+BPS = Decimal(10_000)
+VENUE_KINDS = {
+    "KRX": VenueKind.KRX,
+    "BINANCE": VenueKind.BINANCE_USDM,
+    "BINANCE_SPOT": VenueKind.BINANCE_SPOT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Universe:
+    """Everything a scenario's names resolved to in one catalog.
+
+    ``start_ns`` to ``end_ns`` (exclusive) is the scenario's window cut to what the tape holds;
+    ``slices`` names the content hash of each stream in it.
+    """
+
+    scenario: Scenario
+    start_ns: int
+    end_ns: int
+    venues: Mapping[str, VenueSpec]
+    markets: Mapping[str, MarketFacts]
+    instruments: Mapping[InstrumentId, Instrument]
+    facts: Mapping[InstrumentId, InstrumentFacts]
+    streams: tuple[TapeStream, ...]
+    prints: tuple[OpeningPrints, ...]
+    traded: Mapping[str, tuple[InstrumentId, ...]]
+    topics: Mapping[str, tuple[Topic, ...]]
+    classes: Mapping[str, type[AnyStrategy]]
+    slices: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """One run's objects, made for one set of ports."""
+
+    host: Host
+    capital: FixedWeights
+    marks: LastPrices
+    strategies: tuple[AnyStrategy, ...]
+
+
+# --- what the scenario's names mean in this catalog --------------------------------------------
+
+
+def resolve(scenario: Scenario, store: Store) -> Universe:
+    """Look up a scenario's instruments and streams; raises BadInput for what is not there."""
+    with _importable(scenario.folder):
+        classes = {table.name: _load_class(table, scenario) for table in scenario.table.strategies}
+    known = store.instruments()
+    infos = {(info.kind, info.topic): info for info in store.streams()}
+    traded: dict[str, tuple[InstrumentId, ...]] = {}
+    topics: dict[str, tuple[Topic, ...]] = {}
+    for table in scenario.table.strategies:
+        traded[table.name] = _instruments(table, known, scenario)
+        listed = [
+            _topic(text, instrument_id, infos, scenario)
+            for instrument_id in traded[table.name]
+            for text in table.streams
+        ]
+        topics[table.name] = _heard(classes[table.name], table.name, listed, scenario)
+    order = dict.fromkeys(i for ids in traded.values() for i in ids)
+    wanted = {(kind, topic) for each in topics.values() for kind, topic, _ in each}
+    chosen = _chosen(topics, order, infos, scenario)
+    start_ns, end_ns = _window(scenario, chosen)
+    specs = {name: _venue(name, table, scenario) for name, table in _venues(scenario, order)}
+    markets = {name: market_of(spec, start_ns, end_ns) for name, spec in specs.items()}
+    instruments = {i: known[i] for i in order}
+    streams = tuple(
+        _stream(info, known[info.instrument_id], store, (info.kind, info.topic) in wanted)
+        for info in chosen
+    )
+    return Universe(
+        scenario=scenario,
+        start_ns=start_ns,
+        end_ns=end_ns,
+        venues=specs,
+        markets=markets,
+        instruments=instruments,
+        facts={i: facts_of(known[i], markets[i.venue.value]) for i in order},
+        streams=streams,
+        prints=_prints(streams, markets),
+        traded=traded,
+        topics=topics,
+        classes=classes,
+        slices={
+            f"{s.kind}:{s.topic}": store.slice_hash(s.kind, s.topic, start_ns, end_ns - 1)
+            for s in streams
+        },
+    )
+
+
+type Topic = tuple[StreamKind, str, InstrumentId]
+
+
+def _heard(
+    cls: type[AnyStrategy], name: str, listed: Sequence[Topic], scenario: Scenario
+) -> tuple[Topic, ...]:
+    """Return the streams a strategy listed and has a handler for."""
+    heard = tuple(topic for topic in listed if handles(cls, topic[0]))
+    if not heard:
+        raise BadInput(
+            f"{scenario.source}: strategy {name} handles none of its streams and would never be "
+            "called; give it streams it has handlers for."
+        )
+    return heard
+
+
+def _chosen(
+    topics: Mapping[str, Sequence[Topic]],
+    order: Mapping[InstrumentId, None],
+    infos: Mapping[tuple[StreamKind, str], StreamInfo],
+    scenario: Scenario,
+) -> list[StreamInfo]:
+    """Return the streams of the run in a fixed order: the heard ones, then the venues' own."""
+    wanted = dict.fromkeys(topic for each in topics.values() for topic in each)
+    own = dict.fromkeys(
+        _topic(text, instrument_id, infos, scenario)
+        for instrument_id in order
+        for text in _venue_table(instrument_id, scenario).streams
+    )
+    return [infos[kind, topic] for kind, topic, _ in {**wanted, **own}]
+
+
+def _instruments(
+    table: StrategyTable, known: Mapping[InstrumentId, Instrument], scenario: Scenario
+) -> tuple[InstrumentId, ...]:
+    names = sorted(str(instrument_id) for instrument_id in known)
+    found: dict[InstrumentId, None] = {}
+    for pattern in table.instruments:
+        matches = [name for name in names if fnmatchcase(name, pattern)]
+        if not matches:
+            have = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+            raise BadInput(
+                f"{scenario.source}: instrument {pattern} of strategy {table.name} is not in the "
+                f"catalog; it holds {have or 'nothing yet'} - import it first, or correct the name."
+            )
+        found.update(dict.fromkeys(InstrumentId.from_str(name) for name in matches))
+    return tuple(found)
+
+
+def _topic(
+    text: str,
+    instrument_id: InstrumentId,
+    infos: Mapping[tuple[StreamKind, str], StreamInfo],
+    scenario: Scenario,
+) -> Topic:
+    """Read "trades", "quotes" or a bar step like "1-MINUTE"."""
+    if text in {StreamKind.TRADES, StreamKind.QUOTES}:
+        kind, topic = StreamKind(text), str(instrument_id)
+    else:
+        kind, topic = StreamKind.BARS, f"{instrument_id}-{text}-LAST-EXTERNAL"
+        try:
+            topic = str(BarType.from_str(topic))
+        except (ValueError, RuntimeError) as error:
+            raise BadInput(
+                f"{scenario.source}: {text!r} is no stream; write trades, quotes, or bars by their "
+                "step such as 1-MINUTE or 1-DAY."
+            ) from error
+    if (kind, topic) not in infos:
+        have = sorted(
+            t.removeprefix(f"{i.instrument_id}-") if k is StreamKind.BARS else str(k)
+            for (k, t), i in infos.items()
+            if i.instrument_id == instrument_id
+        )
+        raise BadInput(
+            f"{scenario.source}: the catalog has no {text} of {instrument_id}; it has "
+            f"{', '.join(have) or 'nothing'} - import them, or change streams."
+        )
+    return kind, topic, instrument_id
+
+
+def _window(scenario: Scenario, chosen: Sequence[StreamInfo]) -> tuple[int, int]:
+    first = min(info.first_ns for info in chosen)
+    last = max(info.last_ns for info in chosen) + 1
+    start = first if scenario.start_ns is None else scenario.start_ns
+    end = last if scenario.end_ns is None else scenario.end_ns
+    if max(start, first) >= min(end, last):
+        raise BadInput(
+            f"{scenario.source}: the window is empty: the tape holds {_utc(first)} to "
+            f"{_utc(last)}, the scenario asks for {_utc(start)} to {_utc(end)}; change start "
+            "and end (or --from and --to)."
+        )
+    return max(start, first), min(end, last)
+
+
+def _utc(ts_ns: int) -> str:
+    return f"{datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _venue_table(instrument_id: InstrumentId, scenario: Scenario) -> VenueTable:
+    name = instrument_id.venue.value
+    table = scenario.table.venues.get(name)
+    if table is None:
+        raise BadInput(
+            f"{scenario.source}: there is no [venues.{name}] table for {instrument_id}; add one "
+            "with its balances."
+        )
+    return table
+
+
+def _venues(
+    scenario: Scenario, order: Mapping[InstrumentId, None]
+) -> Iterator[tuple[str, VenueTable]]:
+    names = dict.fromkeys(instrument_id.venue.value for instrument_id in order)
+    for name in names:
+        yield name, scenario.table.venues[name]
+
+
+def _venue(name: str, table: VenueTable, scenario: Scenario) -> VenueSpec:
+    kind = VENUE_KINDS.get(name)
+    if kind is None:
+        raise BadInput(
+            f"{scenario.source}: venue {name} is unknown; known: {', '.join(VENUE_KINDS)}."
+        )
+    return VenueSpec(
+        name=name,
+        kind=kind,
+        balances=tuple(parse_money(text, scenario.source) for text in table.balances),
+        latency_ns=int(table.latency_ms * NS_PER_MS),
+        maker_rate=_rate(table.maker_bps),
+        taker_rate=_rate(table.taker_bps),
+        sell_tax_rate=_rate(table.sell_tax_bps),
+        leverage=Decimal(table.leverage),
+    )
+
+
+def _rate(bps: Decimal | None) -> Decimal | None:
+    return None if bps is None else bps / BPS
+
+
+def _stream(info: StreamInfo, instrument: Instrument, store: Store, delivered: bool) -> TapeStream:
+    facts_size = getattr(instrument, "size_precision", 0)
+    return TapeStream(
+        kind=info.kind,
+        topic=info.topic,
+        instrument_id=info.instrument_id,
+        price_precision=instrument.price_precision,
+        size_precision=int(facts_size),
+        files=tuple(store.files(info.kind, info.topic)),
+        delivered=delivered,
+    )
+
+
+def _prints(
+    streams: Sequence[TapeStream], markets: Mapping[str, MarketFacts]
+) -> tuple[OpeningPrints, ...]:
+    """Give the simulated venue opening prints where an instrument has bars and nothing finer."""
+    finer = {s.instrument_id for s in streams if s.kind is not StreamKind.BARS}
+    bars: dict[InstrumentId, TapeStream] = {}
+    for stream in streams:
+        if stream.kind is StreamKind.BARS and stream.instrument_id not in finer:
+            bars.setdefault(stream.instrument_id, stream)
+    return tuple(
+        OpeningPrints(stream, markets[stream.instrument_id.venue.value].sessions)
+        for stream in bars.values()
+    )
+
+
+# --- the objects of one run ---------------------------------------------------------------------
+
+
+def compose(universe: Universe, *, journal: Journal, orders: Orders, clock: Clock) -> Composition:
+    """Make the deciders and their host, new, for one run or one re-execution."""
+    scenario = universe.scenario
+    strategies = tuple(_strategy(table, universe) for table in scenario.table.strategies)
+    marks = LastPrices(universe.facts)
+    capital = FixedWeights(_capital(universe), universe.facts, _ledgers(universe), marks)
+    host = Host(
+        strategies=strategies,
+        capital=capital,
+        marks=marks,
+        subscriptions=_subscriptions(universe, strategies),
+        journal=journal,
+        orders=orders,
+        clock=clock,
+        salt=f"{scenario.config_hash}:{scenario.table.seed}",
+    )
+    return Composition(host, capital, marks, strategies)
+
+
+def _subscriptions(
+    universe: Universe, strategies: Sequence[AnyStrategy]
+) -> tuple[Subscription, ...]:
+    """Fan each stream out to the strategies that listed it and override its handler."""
+    listeners: dict[Topic, list[str]] = {}
+    for strategy in strategies:
+        for topic in universe.topics[strategy.name]:
+            listeners.setdefault(topic, []).append(strategy.name)
+    return tuple(
+        Subscription(kind, topic, instrument_id, tuple(names))
+        for (kind, topic, instrument_id), names in listeners.items()
+    )
+
+
+def _strategy(table: StrategyTable, universe: Universe) -> AnyStrategy:
+    cls = universe.classes[table.name]
+    facts = {i: universe.facts[i] for i in universe.traded[table.name]}
+    params = _params(cls, table, universe.scenario)
+    params.check(facts)
+    return cls(Setup(name=table.name, params=params, instruments=facts))
+
+
+def _load_class(table: StrategyTable, scenario: Scenario) -> type[AnyStrategy]:
+    module_name, colon, class_name = table.class_.partition(":")
+    where = f"{scenario.source}: class {table.class_!r} of strategy {table.name}"
+    if not colon:
+        raise BadInput(f"{where} is not of the form my_module:MyStrategy; write it so.")
+    try:
+        module = import_module(module_name)
+    except ImportError as error:
+        raise BadInput(
+            f"{where} cannot be imported ({error}); put {module_name}.py beside the scenario or in "
+            "the folder you run from."
+        ) from error
+    # Whatever a user's module raises while it loads is the user's to see, in one sentence.
+    except Exception as error:
+        raise BadInput(f"{where} raised {type(error).__name__}: {error} while loading.") from error
+    cls = getattr(module, class_name, None)
+    if not (isinstance(cls, type) and issubclass(cls, Strategy)):
+        raise BadInput(f"{where}: there is no Strategy of that name in {module.__file__}.")
+    return cls
+
+
+def _params(cls: type[AnyStrategy], table: StrategyTable, scenario: Scenario) -> Params:
+    where = f"{scenario.source}: params of strategy {table.name}"
+    valid = [field.name for field in fields(cls.params_type)]
+    for key in table.params:
+        if key not in valid:
+            raise BadInput(f"{where}: unknown key {key}; {nearest(key, valid)}")
+    try:
+        return msgspec.convert(dict(table.params), cls.params_type)
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at `$.")
+        raise BadInput(f"{where}: {path.rstrip('`') or 'value'}: {what}.") from error
+
+
+@contextmanager
+def _importable(folder: Path | None) -> Iterator[None]:
+    """Let user modules be found beside the scenario and in the working folder."""
+    added = [str(path) for path in (folder, Path.cwd()) if path and str(path) not in sys.path]
+    sys.path[:0] = added
+    try:
+        yield
+    finally:
+        for entry in added:
+            sys.path.remove(entry)
+
+
+def _ledgers(universe: Universe) -> dict[str, VenueLedger]:
+    ledgers = {}
+    for name, spec in universe.venues.items():
+        market = universe.markets[name]
+        ledgers[name] = VenueLedger(
+            name,
+            market.margin,
+            market.currency,
+            {money.currency.code: money.raw for money in spec.balances},
+        )
+    return ledgers
+
+
+def _capital(universe: Universe) -> CapitalConfig:
+    scenario = universe.scenario
+    table = scenario.table
+    weights = {strategy.name: strategy.weight for strategy in table.strategies}
+    symbols: dict[tuple[str, str], int] = {}
+    for name, instruments in universe.traded.items():
+        for instrument_id in instruments:
+            key = (name, instrument_id.venue.value)
+            symbols[key] = symbols.get(key, 0) + 1
+    for venue in universe.venues:
+        total = sum((weights[name] for name, at in symbols if at == venue), Decimal(0))
+        if total > 1:
+            raise BadInput(
+                f"{scenario.source}: the weights of the strategies on {venue} add up to {total}, "
+                "more than the whole; lower them to 1 or less."
+            )
+    return CapitalConfig(
+        weights=weights,
+        symbols=symbols,
+        order_max_raw=_limits(table.capital.order_max, "capital.order_max", scenario),
+        symbol_max_raw=_limits(table.capital.symbol_max, "capital.symbol_max", scenario),
+        market_buffer_bps=table.capital.market_buffer_bps,
+    )
+
+
+def _limits(texts: Sequence[str], key: str, scenario: Scenario) -> dict[str, int]:
+    amounts: list[Money] = [parse_money(text, f"{scenario.source}: {key}") for text in texts]
+    return {money.currency.code: money.raw for money in amounts}
+
+
+type Progress = Callable[[float, float], None]
+"""Told how far a long work is: done and total, in any unit."""
