@@ -256,7 +256,8 @@ class _Grid:
     def _minimum_notional(self, symbol: str, text: str) -> Money | None:
         if not text:
             return None
-        return Money.from_str(f"{_plain(symbol, 'smallest notional', text)} {self.quote.code}")
+        # Not from_str: it knows registered currencies only, and assets come and go.
+        return Money.from_decimal(Decimal(_plain(symbol, "smallest notional", text)), self.quote)
 
 
 def _plain(symbol: str, what: str, text: str) -> str:
