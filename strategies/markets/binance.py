@@ -65,8 +65,9 @@ USDM_STEPS: Mapping[str, Steps] = {
     "XRPUSDT": Steps("XRP", "USDT", "0.0001", "0.1", "0.1", "5"),
     "DOGEUSDT": Steps("DOGE", "USDT", "0.000010", "1", "1", "5"),
 }
-"""USD-M values for the demo and for recordings without an exchangeInfo; Binance changes them per
-symbol, so prefer ``parse_usdm``. Source: GET /fapi/v1/exchangeInfo as of 2025, hand-copied."""
+"""Typical USD-M values for the demo and for recordings without an exchangeInfo. Binance changes
+them per symbol, so prefer ``parse_usdm``. ETHUSDT's price and size steps are those of trades
+recorded on 2024-08-08; the others are from memory of 2025 and are not checked against the venue."""
 
 SPOT_STEPS: Mapping[str, Steps] = {
     "BTCUSDT": Steps("BTC", "USDT", "0.01", "0.00001", "0.00001", "5"),
@@ -76,7 +77,8 @@ SPOT_STEPS: Mapping[str, Steps] = {
     "XRPUSDT": Steps("XRP", "USDT", "0.0001", "0.1", "0.1", "5"),
     "DOGEUSDT": Steps("DOGE", "USDT", "0.00001", "1", "1", "1"),
 }
-"""Spot values, for the same uses. Source: GET /api/v3/exchangeInfo as of 2025, hand-copied."""
+"""Typical spot values, for the same uses; prefer ``parse_spot``. BTCUSDT's steps are those of
+trades recorded on 2024-08-08; the others are not checked against the venue."""
 
 
 def usdm_market(
