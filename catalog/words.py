@@ -1,0 +1,184 @@
+"""Journal entries in plain words, with times in the venue's own zone.
+
+Rule: words only; nothing is folded or decided here, and no number is rounded.
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from nautilus_trader.model import BarType, InstrumentId, Money, Price, Quantity
+
+from catalog.journal import Entry
+from strategies.markets import krx
+from strategies.messages import (
+    Alert,
+    Cancel,
+    CancelOrder,
+    Enter,
+    Exit,
+    Fill,
+    Grant,
+    MoneyIntent,
+    OrderUpdate,
+    PositionUpdate,
+    Refusal,
+    Started,
+    Submit,
+    Target,
+    TimerFired,
+    Wake,
+)
+from strategies.ports import Kind
+
+_ZONES = {krx.VENUE: ZoneInfo(krx.TIMEZONE)}
+"""Venues whose day is not UTC's; crypto venues keep UTC."""
+
+_TICK_FIELDS = 5  # of a trade: price, size, side, id, time; of a quote: bid, ask, sizes, time
+_BAR_FIELDS = 6  # open, high, low, close, volume, time
+
+
+def zone_of(instrument_id: InstrumentId | None) -> ZoneInfo | None:
+    """Return the zone an instrument's venue lives in, None where that is UTC or unknown."""
+    return None if instrument_id is None else _ZONES.get(instrument_id.venue.value)
+
+
+def format_time(ts_ns: int, zone: ZoneInfo | None, *, date: bool = True) -> str:
+    """Return a time with its zone's name, as precise as it is: ``09:03:12.5 KST``."""
+    when = datetime.fromtimestamp(ts_ns // 1_000_000_000, zone or UTC)
+    fraction = f"{ts_ns % 1_000_000_000:09d}".rstrip("0")
+    text = when.strftime("%Y-%m-%d %H:%M:%S" if date else "%H:%M:%S")
+    return f"{text}{'.' if fraction else ''}{fraction} {when.tzname()}"
+
+
+def instrument_of(entry: Entry) -> InstrumentId | None:
+    """Return the instrument an entry is about, None where it is about none."""
+    found = getattr(entry.message, "instrument_id", None)
+    if found is not None:
+        return found if isinstance(found, InstrumentId) else None
+    if entry.kind is not Kind.MARKET:
+        return None
+    for parse in (_bar_instrument, InstrumentId.from_str):
+        try:
+            return parse(entry.source)
+        except ValueError:
+            continue
+    return None
+
+
+def _bar_instrument(topic: str) -> InstrumentId:
+    return BarType.from_str(topic).instrument_id
+
+
+def describe(entry: Entry) -> str:
+    """Return what an entry says, without its time."""
+    match entry.message:
+        case str() as text:
+            words = _market(text) if entry.kind is Kind.MARKET else f"{entry.kind}: {text}"
+        case Enter() | Exit() | Target() as wish:
+            words = f"{entry.source} wanted to {_want(wish)} because {wish.reason}"
+        case Cancel() | Wake() | Alert() as intent:
+            words = f"{entry.source} {_other_intent(intent)}"
+        case Grant() | Refusal() as answer:
+            words = _answer(answer)
+        case Submit() | CancelOrder() as command:
+            words = _command(command)
+        case OrderUpdate() | Fill() | PositionUpdate() as report:
+            words = _report(report)
+        case TimerFired() as timer:
+            words = f"timer {timer.name} of {timer.owner} fired"
+        case Started():
+            words = "the run started"
+        case other:
+            words = f"{entry.kind}: {other}"
+    return words
+
+
+def _other_intent(intent: Cancel | Wake | Alert) -> str:
+    match intent:
+        case Cancel():
+            what = f"order {intent.order_id}" if intent.order_id else "its orders"
+            return f"wanted to cancel {what} in {intent.instrument_id} because {intent.reason}"
+        case Wake():
+            at = format_time(intent.at_ns, None)
+            return f"asked for timer {intent.name} at {at} because {intent.reason}"
+        case Alert():
+            return f"says: {intent.reason}"
+
+
+def _market(text: str) -> str:
+    """Read the engine's own text of a market event."""
+    name, *fields = text.split(",")
+    if len(fields) == _BAR_FIELDS:
+        return f"bar {name} closed at {_grouped(fields[3])}, volume {_grouped(fields[4])}"
+    if len(fields) != _TICK_FIELDS:
+        return f"event {text}"
+    first, second, third, fourth = map(_grouped, fields[:4])
+    if third.isalpha() or "_" in third:
+        return f"trade {name} {first} x {second}"
+    return f"quote {name} bid {first} x {third}, ask {second} x {fourth}"
+
+
+def _want(intent: MoneyIntent) -> str:
+    size = f" {_number(intent.quantity)}" if intent.quantity is not None else ""
+    price = f" @ {_number(intent.price)}" if intent.price is not None else ""
+    match intent:
+        case Enter():
+            return f"enter {intent.side}{size} {intent.instrument_id}{price}"
+        case Exit():
+            return f"exit{size} {intent.instrument_id}{price}"
+        case Target():
+            return f"be {intent.side}{size} in {intent.instrument_id}{price}"
+
+
+def _answer(answer: Grant | Refusal) -> str:
+    if isinstance(answer, Refusal):
+        return (
+            f"capital refused {answer.strategy} in {answer.instrument_id} ({answer.limit}): "
+            f"asked {answer.asked}, allowed {answer.allowed}"
+        )
+    size = f"{answer.side} {_number(answer.quantity)} @ {_price(answer.price)}"
+    return f"capital granted {size}, reserved {_money(answer.reserved)}"
+
+
+def _command(command: Submit | CancelOrder) -> str:
+    if isinstance(command, CancelOrder):
+        return f"sent the cancellation of order {command.order_id}"
+    size = f"{command.side} {_number(command.quantity)}"
+    reduces = ", reduce only" if command.reduces else ""
+    price = _price(command.price)
+    return f"sent order {command.order_id}: {size} {command.instrument_id} @ {price}{reduces}"
+
+
+def _report(report: OrderUpdate | Fill | PositionUpdate) -> str:
+    match report:
+        case OrderUpdate():
+            detail = f": {report.detail}" if report.detail else ""
+            return f"order {report.order_id} {str(report.state).replace('_', ' ')}{detail}"
+        case Fill():
+            size = f"{report.side} {_number(report.quantity)} @ {_number(report.price)}"
+            commission = _money(report.commission)
+            return f"order {report.order_id} filled {size}, commission {commission}"
+        case PositionUpdate():
+            size = f"{report.side} {_number(report.quantity)}"
+            realized = _money(report.realized)
+            return f"position in {report.instrument_id} is now {size}, realised {realized}"
+
+
+def _price(price: Price | None) -> str:
+    return "market" if price is None else _number(price)
+
+
+def _number(value: Price | Quantity) -> str:
+    return f"{value.as_decimal():,}"
+
+
+def _money(money: Money) -> str:
+    return f"{money.as_decimal():,} {money.currency.code}"
+
+
+def _grouped(text: str) -> str:
+    try:
+        return f"{Decimal(text):,}"
+    except ArithmeticError:
+        return text
