@@ -1,0 +1,149 @@
+"""Imports files, folders and patterns as one whole: every file enters the catalog, or none does."""
+
+import zoneinfo
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from nautilus_trader.model import InstrumentId
+
+from catalog.ingest.bars import Written, write_bars, write_krx_days
+from catalog.ingest.candles import DAY_NS, Stamp, clean, close_stamped, infer_interval
+from catalog.ingest.instruments import Grid, instrument_id_for
+from catalog.ingest.recordings import Market, Recording, looks_like_recording
+from catalog.ingest.tables import SUFFIXES, read_sheet
+from catalog.store import Import, Store, WriteResult
+from strategies.errors import BadInput
+from strategies.markets import krx
+
+type OnProgress = Callable[[int, int], None]
+
+
+class Kind(StrEnum):
+    """What a file is; told by its first line and its instrument unless given."""
+
+    BARS = "bars"
+    KRX_DAILY = "krx-daily"
+    RECORDING = "recording"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the user says about the files; None is found out."""
+
+    instrument: str | None = None
+    kind: Kind | None = None
+    interval_ns: int | None = None
+    timezone: str | None = None
+    stamp: Stamp | None = None
+    market: Market | None = None
+    grid: Grid = field(default_factory=Grid)
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """What one file became; ``frames`` counts the lines of a recording."""
+
+    path: Path
+    kind: Kind
+    rows: int
+    frames: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What one import did."""
+
+    files: tuple[FileReport, ...]
+    results: tuple[WriteResult, ...]
+
+
+def import_files(
+    store: Store, paths: Sequence[str], options: Options, on_progress: OnProgress
+) -> ImportReport:
+    """Import everything the paths name; ``on_progress`` is told bytes done and bytes in all.
+
+    A path is a file, a folder (all its tables and recordings) or a pattern. Raises BadInput for
+    the first file that cannot be imported; the catalog is then as it was.
+    """
+    if options.timezone is not None:
+        _check_zone(options.timezone)
+    files = find_files(paths)
+    total = sum(path.stat().st_size for path in files)
+    done = 0
+    reports = []
+
+    def on_bytes(read: int) -> None:
+        on_progress(done + read, total)
+
+    with store.importing() as batch:
+        for path in files:
+            reports.append(_import(batch, path, options, on_bytes))
+            done += path.stat().st_size
+            on_progress(done, total)
+    return ImportReport(tuple(reports), tuple(batch.results))
+
+
+def find_files(paths: Sequence[str]) -> list[Path]:
+    """Return the files that paths name, in order and once. Raises BadInput where there are none."""
+    found: dict[Path, None] = {}
+    for text in paths:
+        path = Path(text).expanduser()
+        if path.is_dir():
+            files = [each for each in sorted(path.iterdir()) if each.is_file() and _readable(each)]
+        elif path.exists():
+            files = [path]
+        else:
+            files = sorted(each for each in path.parent.glob(path.name) if each.is_file())
+        if not files:
+            what = "holds no table or recording" if path.is_dir() else "does not exist"
+            raise BadInput(f"{text} {what}: check the path.")
+        found |= dict.fromkeys(files)
+    return list(found)
+
+
+def _readable(path: Path) -> bool:
+    name = path.name.lower().removesuffix(".gz").removesuffix(".zip")
+    return name.endswith(SUFFIXES) or looks_like_recording(path)
+
+
+def _import(
+    batch: Import, path: Path, options: Options, on_bytes: Callable[[int], None]
+) -> FileReport:
+    kind = options.kind
+    if kind is Kind.RECORDING or (kind is None and looks_like_recording(path)):
+        done = Recording(batch, path, options.market, options.grid).read(on_bytes)
+        return FileReport(path, Kind.RECORDING, done.rows, done.frames, tuple(done.notes))
+    instrument_id = instrument_id_for(path, options.instrument)
+    is_krx = instrument_id.venue.value == krx.VENUE
+    if kind is Kind.KRX_DAILY and not is_krx:
+        raise BadInput(f"{path}: {instrument_id} is no share of KRX: leave out --kind krx-daily.")
+    kind, written = _table(batch, path, instrument_id, options, is_krx=is_krx)
+    return FileReport(path, kind, written.rows, 0, written.notes)
+
+
+def _table(
+    batch: Import, path: Path, instrument_id: InstrumentId, options: Options, *, is_krx: bool
+) -> tuple[Kind, Written]:
+    zone = options.timezone or (krx.TIMEZONE if is_krx else "UTC")
+    sheet = read_sheet(path, zone)
+    notes = [] if sheet.zone_given else [f"times taken as {zone}"]
+    notes += clean(sheet)
+    daily = is_krx and (options.interval_ns or infer_interval(sheet)) == DAY_NS
+    if options.kind is Kind.KRX_DAILY or (options.kind is None and daily):
+        kind, written = Kind.KRX_DAILY, write_krx_days(batch, sheet, instrument_id, options.grid)
+    else:
+        candles = close_stamped(sheet, options.interval_ns, options.stamp)
+        kind, written = Kind.BARS, write_bars(batch, candles, instrument_id, options.grid)
+    return kind, Written(written.topics, written.rows, (*notes, *written.notes))
+
+
+def _check_zone(name: str) -> None:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
+        raise BadInput(
+            f"--timezone {name!r} is not known: write a name like Asia/Seoul or UTC."
+        ) from error

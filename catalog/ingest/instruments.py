@@ -1,0 +1,149 @@
+"""Which instrument a file speaks of, and on which grid its numbers lie.
+
+Rule: what the catalog knows wins, then what the user says, then the built-in steps, then the data.
+"""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from nautilus_trader.model import InstrumentId
+
+from catalog.store import Import, Instrument, size_precision
+from strategies.errors import BadInput
+from strategies.markets import binance, krx
+
+QUOTES = (
+    *("USDT", "FDUSD", "USDC", "BUSD", "TUSD", "USDP", "DAI"),
+    *("BTC", "ETH", "BNB", "TRX", "XRP", "DOGE"),
+    *("EUR", "TRY", "BRL", "GBP", "AUD", "RUB", "UAH", "NGN", "JPY", "KRW", "BIDR", "IDRT"),
+)
+"""Quote assets of Binance, tried in this order at the end of a symbol."""
+
+_KRX_NAME = re.compile(r"^A?(\d[0-9A-Z]{5})(?![0-9A-Za-z])")
+_PAIR_NAME = re.compile(r"^([0-9A-Z]+)[_/-]([A-Z]{3,5})(?![0-9A-Za-z])")
+_ID_HINT = "give it with --instrument, for example --instrument BTCUSDT-PERP.BINANCE or 005930.KRX"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """What the user says about an instrument's grid; None leaves it to the other sources."""
+
+    tick: Decimal | None = None
+    step: Decimal | None = None
+    adjusted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Decimals that the data need. Volumes of bars may be rounded, sizes of trades may not."""
+
+    price: int
+    size: int
+    size_is_volume: bool = False
+
+
+def instrument_id_for(path: Path, given: str | None) -> InstrumentId:
+    """Return the id given, or the one the file's name tells: A005930.csv, BTC_USDT-5m.feather."""
+    if given is not None:
+        return parse_id(given)
+    if match := _KRX_NAME.match(path.name):
+        return InstrumentId.from_str(f"{match[1]}.{krx.VENUE}")
+    if match := _PAIR_NAME.match(path.name):
+        return InstrumentId.from_str(f"{match[1]}{match[2]}.{binance.VENUE_SPOT}")
+    raise BadInput(f"{path}: its name does not tell the instrument: {_ID_HINT}.")
+
+
+def parse_id(text: str) -> InstrumentId:
+    """Parse an instrument id of a known venue. Raises BadInput otherwise."""
+    symbol, _, venue = text.rpartition(".")
+    perpetual = symbol.endswith("-PERP")
+    fits = {krx.VENUE: True, binance.VENUE_USDM: perpetual, binance.VENUE_SPOT: not perpetual}
+    if not symbol or not fits.get(venue, False):
+        raise BadInput(
+            f"{text!r} is no instrument that can be imported: write 005930.KRX, "
+            "BTCUSDT-PERP.BINANCE (USD-M) or BTCUSDT.BINANCE_SPOT (spot)."
+        )
+    return InstrumentId.from_str(text)
+
+
+def resolve(
+    batch: Import, instrument_id: InstrumentId, grid: Grid, needs: Needs, where: str
+) -> tuple[Instrument, list[str]]:
+    """Return the instrument that holds the data, and notes; it joins the import where it is new.
+
+    ``where`` names the source in errors. Raises BadInput where the data need more decimals than
+    the catalog's instrument has.
+    """
+    known = batch.instrument(instrument_id)
+    instrument = known or _build(instrument_id, grid, needs)
+    if needs.price > instrument.price_precision:
+        raise BadInput(_too_fine(instrument, needs, "price", where))
+    if needs.size > size_precision(instrument) and not needs.size_is_volume:
+        raise BadInput(_too_fine(instrument, needs, "size", where))
+    batch.add_instrument(instrument)
+    return instrument, _mixed(instrument, grid)
+
+
+def _mixed(instrument: Instrument, grid: Grid) -> list[str]:
+    """Adjusted and unadjusted prices of one share may both be wanted, in different runs."""
+    marked = bool((instrument.info or {}).get("adjusted"))
+    if instrument.id.venue.value != krx.VENUE or marked == grid.adjusted:
+        return []
+    have, new = ("adjusted", "unadjusted") if marked else ("unadjusted", "adjusted")
+    return [
+        f"{instrument.id} stays marked as {have} in the catalog though these prices are {new}: "
+        "do not use both in one run"
+    ]
+
+
+def _build(instrument_id: InstrumentId, grid: Grid, needs: Needs) -> Instrument:
+    symbol, venue = instrument_id.symbol.value, instrument_id.venue.value
+    if venue == krx.VENUE:
+        return krx.equity(symbol, adjusted=grid.adjusted)
+    if venue == binance.VENUE_USDM:
+        pair = symbol.removesuffix("-PERP")
+        return binance.perpetual(pair, _steps(pair, grid, needs, binance.USDM_STEPS.get(pair)))
+    return binance.spot(symbol, _steps(symbol, grid, needs, binance.SPOT_STEPS.get(symbol)))
+
+
+def _steps(pair: str, grid: Grid, needs: Needs, known: binance.Steps | None) -> binance.Steps:
+    base, quote = _split(pair)
+    size_needed = 0 if known and needs.size_is_volume else needs.size
+    return binance.Steps(
+        base,
+        quote,
+        _step(grid.tick, known.price if known else None, needs.price),
+        _step(grid.step, known.size if known else None, size_needed),
+        known.min_quantity if known else "",
+        known.min_notional if known else "",
+    )
+
+
+def _step(given: Decimal | None, known: str | None, needed: int) -> str:
+    if given is not None:
+        return f"{given:f}"
+    least = Decimal(1).scaleb(-needed)
+    return f"{min(least, Decimal(known)) if known else least:f}"
+
+
+def _split(pair: str) -> tuple[str, str]:
+    for quote in QUOTES:
+        if pair.endswith(quote) and len(pair) > len(quote):
+            return pair.removesuffix(quote), quote
+    raise BadInput(
+        f"{pair} does not end in a quote asset of Binance ({', '.join(QUOTES[:6])}, ...): check "
+        "the symbol."
+    )
+
+
+def _too_fine(instrument: Instrument, needs: Needs, what: str, where: str) -> str:
+    price = what == "price"
+    have = instrument.price_precision if price else size_precision(instrument)
+    least = f"{Decimal(1).scaleb(-have):f}"
+    way = f"give --tick {least} to round them, or " if needs.size_is_volume else ""
+    return (
+        f"{where}: {what}s have up to {needs.price if price else needs.size} decimals, "
+        f"{instrument.id} has {have}: {way}import into another ONETAPE_HOME."
+    )

@@ -1,0 +1,463 @@
+"""The one door to the catalog: writes whole imports or nothing, and lists what is there.
+
+Rule: no other module creates, renames or removes a file below the catalog's root. One import is
+staged beside the data and renamed into place under a lock; whatever dies on the way is undone by
+the next one who opens the store.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from nautilus_trader.model import BarType, CryptoPerpetual, CurrencyPair, Equity, InstrumentId
+from nautilus_trader.persistence import ParquetDataCatalog
+
+from catalog.inventory import ContentHash, Inventory, open_parquet
+from catalog.layout import (
+    FOLDERS,
+    MAX_ROW_GROUP,
+    SCHEMAS,
+    SOURCE_KEY,
+    TYPE_NAMES,
+    file_name,
+    file_span,
+    folder,
+    instrument_of,
+)
+from strategies.errors import BadInput, InvariantBroken, RunFailed
+from strategies.ports import StreamKind
+
+type Instrument = Equity | CryptoPerpetual | CurrencyPair
+type Rows = pa.Table | pa.RecordBatch
+
+_STAGING = ".staging"
+_PLAN = "commit.json"
+_INSTRUMENT_FOLDERS = ("equity", "crypto_perpetual", "currency_pair")
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What became of one stream of an import. ``added`` is False where it was there already."""
+
+    kind: StreamKind
+    topic: str
+    rows: int
+    first_ns: int
+    last_ns: int
+    sha256: str
+    added: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """One stream of the catalog; times are the first and last ``ts_init``, UTC ns."""
+
+    kind: StreamKind
+    topic: str
+    instrument_id: InstrumentId
+    files: int
+    rows: int
+    first_ns: int
+    last_ns: int
+    sources: tuple[str, ...]
+
+
+class StreamWriter:
+    """Writes one file of one stream; give rows in ``ts_init`` order, then the instrument.
+
+    The instrument comes last because its precision may only be known from the data.
+    """
+
+    def __init__(self, batch: "Import", kind: StreamKind, topic: str, path: Path) -> None:
+        self.kind = kind
+        self.topic = topic
+        self._batch = batch
+        self._path = path
+        self._file = path.open("wb")
+        self._out = pq.ParquetWriter(
+            self._file, SCHEMAS[kind], compression="zstd", compression_level=1, use_dictionary=False
+        )
+        self._content = ContentHash(SCHEMAS[kind])
+        self._first: int | None = None
+        self._last = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows given so far."""
+        return self._content.rows
+
+    def append(self, rows: Rows) -> None:
+        """Write rows of the kind's schema. Raises InvariantBroken where ``ts_init`` goes back."""
+        if rows.num_rows == 0:
+            return
+        table = pa.table(rows).cast(SCHEMAS[self.kind])
+        stamps = table.column("ts_init").cast(pa.int64()).to_numpy()
+        first, last = int(stamps[0]), int(stamps[-1])
+        if (stamps[1:] < stamps[:-1]).any() or (self._first is not None and first < self._last):
+            raise InvariantBroken(f"rows for {self.topic} are not in order of ts_init.")
+        self._first = first if self._first is None else self._first
+        self._last = last
+        self._content.update(table)
+        with _disk(self._path):
+            self._out.write_table(table, row_group_size=MAX_ROW_GROUP)
+
+    def close(self, instrument: Instrument, source: str) -> WriteResult | None:
+        """Finish the file and add it to the import; None where no row was given.
+
+        Raises BadInput where it overlaps other rows of the same stream.
+        """
+        if self._first is None:
+            self.discard()
+            return None
+        metadata = self._metadata(instrument)
+        with _disk(self._path):
+            self._out.add_key_value_metadata(metadata | {SOURCE_KEY: source})
+            self._out.close()
+            _sync_and_close(self._file)
+        found = open_parquet(self._path).metadata.num_rows
+        if found != self.rows:
+            raise RunFailed(f"{self._path} holds {found} of {self.rows} rows after writing.")
+        digest = self._content.digest(metadata)
+        span = (self._first, self._last)
+        result = WriteResult(self.kind, self.topic, found, *span, digest, added=True)
+        return self._batch.take(result, self._path, source)
+
+    def discard(self) -> None:
+        """Throw away what was written."""
+        self._out.close()
+        self._file.close()
+        self._path.unlink()
+
+    def _metadata(self, instrument: Instrument) -> dict[str, str]:
+        if instrument_of(self.kind, self.topic) != instrument.id:
+            raise InvariantBroken(f"rows for {self.topic} were given {instrument.id}.")
+        metadata = {
+            "instrument_id": str(instrument.id),
+            "price_precision": str(instrument.price_precision),
+            "size_precision": str(size_precision(instrument)),
+            "type_name": TYPE_NAMES[self.kind],
+        }
+        return metadata | ({"bar_type": self.topic} if self.kind is StreamKind.BARS else {})
+
+
+class Import:
+    """One import: many streams and instruments that enter the catalog together or not at all."""
+
+    def __init__(self, store: "Store", staging: Path) -> None:
+        self._store = store
+        self._staging = staging
+        self._moves: list[tuple[Path, Path]] = []
+        self._taken: list[tuple[WriteResult, Path, str]] = []
+        self._instruments: dict[InstrumentId, Instrument] = dict(store.instruments())
+        self._new: list[Instrument] = []
+        self._numbers = count()
+        self.results: list[WriteResult] = []
+
+    def instrument(self, instrument_id: InstrumentId) -> Instrument | None:
+        """Return the instrument as the catalog, or this import, knows it."""
+        return self._instruments.get(instrument_id)
+
+    def add_instrument(self, instrument: Instrument) -> None:
+        """Add an instrument. Raises BadInput where the catalog knows it otherwise."""
+        known = self._instruments.get(instrument.id)
+        if known is None:
+            self._instruments[instrument.id] = instrument
+            self._new.append(instrument)
+        elif _definition(known) != _definition(instrument):
+            raise BadInput(
+                f"{instrument.id} is in the catalog as {_words(known)}, and what is imported has "
+                f"{_words(instrument)}: import it into another ONETAPE_HOME, or remove the old "
+                "data first."
+            )
+
+    def open(self, kind: StreamKind, topic: str) -> StreamWriter:
+        """Begin one file of a stream."""
+        return StreamWriter(self, kind, topic, self._staging / f"{next(self._numbers)}.parquet")
+
+    def write(
+        self,
+        instrument: Instrument,
+        kind: StreamKind,
+        rows: Iterable[Rows],
+        *,
+        source: str,
+        bar_type: BarType | None = None,
+    ) -> WriteResult | None:
+        """Write one stream whose instrument is known beforehand; None where there is no row."""
+        self.add_instrument(instrument)
+        writer = self.open(kind, str(bar_type) if bar_type is not None else str(instrument.id))
+        for part in rows:
+            writer.append(part)
+        return writer.close(instrument, source)
+
+    def take(self, result: WriteResult, path: Path, source: str) -> WriteResult:
+        """Accept a finished file, or drop it where the catalog holds the same already."""
+        target = folder(self._store.root, result.kind, result.topic)
+        target /= file_name(result.first_ns, result.last_ns)
+        if self._store.holds(target, result.sha256):
+            path.unlink()
+            result = replace(result, added=False)
+        else:
+            self._store.refuse_overlap(result, [taken for _, taken in self._moves], source)
+            self._moves.append((path, target))
+            self._taken.append((result, target, source))
+        self.results.append(result)
+        return result
+
+    def commit(self) -> None:
+        """Move everything into place; called by ``Store.importing``."""
+        if self._new:
+            self._stage_instruments()
+        with self._store.locked():
+            for result, _, source in self._taken:
+                self._store.refuse_overlap(result, [], source)
+            _move_all(self._staging / _PLAN, self._moves)
+            for result, target, source in self._taken:
+                self._store.inventory.remember(target, result.rows, source, result.sha256)
+            self._store.inventory.save()
+
+    def _stage_instruments(self) -> None:
+        place = self._staging / "instruments"
+        place.mkdir()
+        for name in ParquetDataCatalog(str(place)).write_instruments(self._new):
+            target = self._store.root / name
+            if not target.exists():
+                self._moves.append((place / name, target))
+
+
+class Store:
+    """A catalog below ``root``; the folder is made by the first import."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.inventory = Inventory(root)
+        if any(root.glob(f"{_STAGING}/*/{_PLAN}")):
+            with self.locked():
+                self._undo_dead_imports()
+
+    @contextmanager
+    def importing(self) -> Iterator[Import]:
+        """Stage one import; it enters the catalog when the block ends without an exception."""
+        with self._staging() as staging:
+            batch = Import(self, staging)
+            yield batch
+            batch.commit()
+
+    def write(
+        self,
+        instrument: Instrument,
+        kind: StreamKind,
+        rows: Iterable[Rows],
+        *,
+        source: str,
+        bar_type: BarType | None = None,
+    ) -> WriteResult | None:
+        """Import one stream; rows are tables in the layout's schema, ascending in ``ts_init``."""
+        with self.importing() as batch:
+            return batch.write(instrument, kind, rows, source=source, bar_type=bar_type)
+
+    def files(self, kind: StreamKind, topic: str) -> list[Path]:
+        """Return the files of a stream in order of time."""
+        place = folder(self.root, kind, topic)
+        spans = [(file_span(path.name), path) for path in place.glob("*.parquet")]
+        return [path for span, path in sorted(pair for pair in spans if pair[0] is not None)]
+
+    def streams(self) -> list[StreamInfo]:
+        """List all streams by kind and topic. Raises BadInput naming a file that is damaged."""
+        found = []
+        for kind in FOLDERS:
+            place = self.root / "data" / FOLDERS[kind]
+            topics = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
+            found += [info for topic in topics if (info := self._info(kind, topic)) is not None]
+        self.inventory.save()
+        return found
+
+    def instruments(self) -> dict[InstrumentId, Instrument]:
+        """Return every instrument of the catalog; of several definitions the last one."""
+        paths = [
+            path
+            for name in _INSTRUMENT_FOLDERS
+            for path in sorted(self.root.glob(f"data/{name}/*/*.parquet"))
+        ]
+        if not paths:
+            return {}
+        for path in paths:
+            open_parquet(path)
+        known: list[Any] = ParquetDataCatalog(str(self.root)).instruments()
+        return {each.id: each for each in sorted(known, key=lambda each: int(each.ts_init))}
+
+    def slice_hash(self, kind: StreamKind, topic: str, start_ns: int, end_ns: int) -> str:
+        """Hash the content of the files that hold a stream between two times, both inclusive."""
+        whole = sha256()
+        for path in self.files(kind, topic):
+            first, last = file_span(path.name) or (0, 0)
+            if first <= end_ns and last >= start_ns:
+                whole.update(f"{path.name}={self.inventory.content_hash(path)}\n".encode())
+        self.inventory.save()
+        return whole.hexdigest()
+
+    def holds(self, path: Path, content: str) -> bool:
+        """Say whether a file is there and holds rows of this hash."""
+        return path.exists() and self.inventory.content_hash(path) == content
+
+    def refuse_overlap(self, result: WriteResult, staged: list[Path], source: str) -> None:
+        """Raise BadInput where a stream has other rows between the result's first and last."""
+        place = folder(self.root, result.kind, result.topic)
+        others = [path for path in staged if path.parent == place]
+        for path in [*self.files(result.kind, result.topic), *others]:
+            first, last = file_span(path.name) or (0, 0)
+            if first <= result.last_ns and last >= result.first_ns:
+                raise BadInput(
+                    f"{source}: its {result.rows:,} rows of {result.kind} for {result.topic} lie "
+                    f"between {_day(result.first_ns)} and {_day(result.last_ns)}, where the "
+                    f"catalog has other rows ({_day(first)} to {_day(last)}): import only what "
+                    f"is new, or remove {path} first."
+                )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the catalog's lock: one writer moves files at a time."""
+        with _disk(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = (self.root / ".lock").open("w")
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def _staging(self) -> Iterator[Path]:
+        with self.locked(), _disk(self.root):
+            self._undo_dead_imports()
+            place = self.root / _STAGING / f"{os.getpid()}-{os.urandom(4).hex()}"
+            place.mkdir(parents=True)
+            alive = (place / "alive").open("w")
+            fcntl.flock(alive, fcntl.LOCK_EX)
+        with alive:
+            try:
+                yield place
+            finally:
+                shutil.rmtree(place, ignore_errors=True)
+
+    def _undo_dead_imports(self) -> None:
+        for place in (self.root / _STAGING).glob("*"):
+            if _is_dead(place):
+                _undo(place / _PLAN)
+                shutil.rmtree(place, ignore_errors=True)
+
+    def _info(self, kind: StreamKind, topic: str) -> StreamInfo | None:
+        files = self.files(kind, topic)
+        if not files:
+            return None
+        facts = [self.inventory.facts(path) for path in files]
+        spans = [file_span(path.name) or (0, 0) for path in files]
+        return StreamInfo(
+            kind,
+            topic,
+            instrument_of(kind, topic),
+            len(files),
+            sum(each.rows for each in facts),
+            spans[0][0],
+            spans[-1][1],
+            tuple(dict.fromkeys(each.source for each in facts if each.source)),
+        )
+
+
+def size_precision(instrument: Instrument) -> int:
+    """Return the decimals of an instrument's quantities; shares are whole."""
+    return 0 if isinstance(instrument, Equity) else int(instrument.size_precision)
+
+
+def _definition(instrument: Instrument) -> tuple[object, ...]:
+    return (
+        type(instrument).__name__,
+        instrument.price_precision,
+        size_precision(instrument),
+        bool((instrument.info or {}).get("adjusted")),
+    )
+
+
+def _words(instrument: Instrument) -> str:
+    adjusted = "adjusted prices, " if (instrument.info or {}).get("adjusted") else ""
+    return (
+        f"{type(instrument).__name__} with {adjusted}{instrument.price_precision} price and "
+        f"{size_precision(instrument)} size decimals"
+    )
+
+
+def _day(ns: int) -> str:
+    return str(pc.strftime(pa.scalar(ns, pa.timestamp("ns", "UTC")), "%Y-%m-%d %H:%M:%S"))[:19]
+
+
+def _is_dead(place: Path) -> bool:
+    try:
+        with (place / "alive").open("r+") as alive:
+            fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # died before it could mark itself
+    return True
+
+
+def _move_all(plan: Path, moves: list[tuple[Path, Path]]) -> None:
+    with _disk(plan):
+        text = json.dumps([[str(source), str(target)] for source, target in moves])
+        with plan.open("wb") as file:
+            file.write(text.encode())
+            _sync_and_close(file)
+        for source, target in moves:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.rename(target)
+        for place in {target.parent for _, target in moves}:
+            _sync_folder(place)
+        plan.unlink()
+
+
+def _undo(plan: Path) -> None:
+    if not plan.exists():
+        return
+    try:
+        moves = json.loads(plan.read_text("utf-8"))
+    except ValueError:
+        return  # the plan itself was cut short, so nothing was moved yet
+    for source, target in moves:
+        if not Path(source).exists():
+            Path(target).unlink(missing_ok=True)
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    """Turn a refusal of the disk into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RunFailed(
+            f"{path} cannot be written ({reason}): free or unlock the disk and import again, the "
+            "catalog is as it was."
+        ) from error
+
+
+def _sync_and_close(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+    file.close()
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
