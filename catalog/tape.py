@@ -7,7 +7,7 @@ by the window, not by the files.
 
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +70,10 @@ class OpeningPrints:
 
 @dataclass(frozen=True, slots=True)
 class RowBlock:
-    """A run of consecutive rows of one stream, as 16 bits a row: enough to find a changed row."""
+    """A run of consecutive rows of one stream, as 16 bits a row: enough to find a changed row.
+
+    ``offset`` is where the block's rows stood before the window was merged.
+    """
 
     topic: str
     kind: StreamKind
@@ -78,6 +81,7 @@ class RowBlock:
     first_ns: int
     last_ns: int
     fingerprints: Fingerprints
+    offset: int = 0
 
 
 @dataclass(slots=True)
@@ -87,7 +91,12 @@ class Window:
     events: list[TapeEvent]
     delivered_ns: Int64
     blocks: list[RowBlock] = field(default_factory=list)
-    rows: int = 0
+    order: Int64 | None = None
+
+    def place_of(self, block: RowBlock, row: int) -> int:
+        """Return where in ``events`` the row-th row of a block stands."""
+        at = block.offset + row
+        return at if self.order is None else int(np.flatnonzero(self.order == at)[0])
 
 
 def read_windows(
@@ -135,14 +144,15 @@ def _merge(cursors: Sequence["_Cursor"], horizon: int | None) -> Window:
         stamps.append(ts_ns)
         masks.append(np.full(len(ts_ns), cursor.delivered))
         if block is not None:
-            blocks.append(block)
+            blocks.append(replace(block, offset=len(events) - len(values)))
     ts_all = np.concatenate(stamps)
     delivered = np.concatenate(masks)
+    order = None
     if len(stamps) > 1:
         order = np.argsort(ts_all, kind="stable")
         events = [events[i] for i in order.tolist()]
         ts_all, delivered = ts_all[order], delivered[order]
-    return Window(events, ts_all[delivered], blocks, len(ts_all))
+    return Window(events, ts_all[delivered], blocks, order)
 
 
 class _Cursor:
@@ -351,5 +361,5 @@ def _wrangler(stream: TapeStream, kind: StreamKind) -> Callable[[bytes], list[Ta
             return TradeTickDataWrangler(instrument, *precisions).process_record_batch_bytes  # type: ignore[return-value]  # list is invariant
         case StreamKind.QUOTES:
             return QuoteTickDataWrangler(instrument, *precisions).process_record_batch_bytes  # type: ignore[return-value]  # list is invariant
-        case StreamKind.BARS:
+        case _:
             return BarDataWrangler(stream.topic, *precisions).process_record_batch_bytes  # type: ignore[return-value]  # list is invariant

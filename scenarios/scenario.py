@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,8 @@ class ScenarioTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
     name: str
     description: str = ""
     seed: int = 0
-    start: str | datetime | None = None
-    end: str | datetime | None = None
+    start: str | None = None
+    end: str | None = None
     chunk_rows: int = 100_000
     venues: dict[str, VenueTable]
     capital: CapitalTable = CapitalTable()
@@ -159,6 +159,9 @@ class _Place:
 
 
 def _scenario(raw: dict[str, Any], place: _Place, folder: Path | None) -> Scenario:
+    for key in ("start", "end"):
+        if isinstance(raw.get(key), date):  # TOML has times of its own; datetime is a date
+            raw[key] = raw[key].isoformat()
     try:
         table = msgspec.convert(raw, ScenarioTable)
     except msgspec.ValidationError as error:
@@ -285,11 +288,11 @@ def parse_money(text: str, where: str) -> Money:
         ) from error
 
 
-def _time_ns(value: str | datetime | None, key: str, place: _Place) -> int | None:
+def _time_ns(value: str | None, key: str, place: _Place) -> int | None:
     if value is None:
         return None
     try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        moment = datetime.fromisoformat(value)
     except ValueError as error:
         raise BadInput(
             f"{place.of([key])}: {key} {value!r} is not a time; write 2026-03-09T09:00:00+09:00."

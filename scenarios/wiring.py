@@ -46,6 +46,10 @@ VENUE_KINDS = {
 }
 
 
+type Topic = tuple[StreamKind, str, InstrumentId]
+"""A stream: its kind, its topic in the catalog, its instrument."""
+
+
 @dataclass(frozen=True, slots=True)
 class Universe:
     """Everything a scenario's names resolved to in one catalog.
@@ -127,9 +131,6 @@ def resolve(scenario: Scenario, store: Store) -> Universe:
             for s in streams
         },
     )
-
-
-type Topic = tuple[StreamKind, str, InstrumentId]
 
 
 def _heard(

@@ -2,7 +2,7 @@
 
 from catalog.journal.chain import Entry, JournalCorrupt
 from catalog.journal.memory import MemoryJournal
-from catalog.journal.store import JournalStore, TapeBlock, open_journal
+from catalog.journal.store import JournalStore, RawEntry, TapeBlock, open_journal
 from catalog.journal.writer import RunJournal
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "JournalCorrupt",
     "JournalStore",
     "MemoryJournal",
+    "RawEntry",
     "RunJournal",
     "TapeBlock",
     "open_journal",

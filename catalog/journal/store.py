@@ -44,6 +44,18 @@ class TapeBlock(NamedTuple):
     fingerprints: bytes
 
 
+class RawEntry(NamedTuple):
+    """One entry as it is stored; ``payload`` is the message's canonical text."""
+
+    id: int
+    ts_ns: int
+    kind: str
+    source: str
+    cause_id: int
+    workflow_id: int
+    payload: str
+
+
 def open_journal(url: str, home: Path, wall_ns: Callable[[], int] = time.time_ns) -> "JournalStore":
     """Return the journal at a SQLAlchemy URL; a SQLite file appears with its first run.
 
@@ -179,6 +191,13 @@ class JournalStore:
                     f"{self.where} was damaged or edited."
                 ) from error
             yield Entry(entry_id, ts_ns, kind, origin, cause, workflow, message)
+
+    def raw_entries(self, run: Run) -> Iterator[RawEntry]:
+        """Yield a run's entries in order, as they are stored: for comparing without decoding."""
+        for row in self._entry_rows(run, (), None, None):
+            yield RawEntry(
+                row.id, row.ts_ns, row.kind, row.source, row.cause, row.workflow, row.payload
+            )
 
     def tape_blocks(self, run: Run, stream: str | None = None) -> list[TapeBlock]:
         """Return what identifies the run's tape, by stream and block."""

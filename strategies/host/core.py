@@ -361,11 +361,13 @@ class Host:
         self, name: str, intents: Iterable[Intent] | None, ts_ns: int, cause: int, workflow: int
     ) -> None:
         """Carry out what one decider returned, and what it answers to refusals."""
+        if not intents:
+            return
         rounds = 0
         work = deque([(cause, intents)])
         while work:
             cause_id, batch = work.popleft()
-            for intent in self._call(name, tuple, batch or ()):
+            for intent in self._call(name, tuple, batch):
                 entry_id = self._next_id()
                 self._journal.append(entry_id, ts_ns, Kind.INTENT, name, cause_id, workflow, intent)
                 self.counts.decisions += 1
@@ -380,7 +382,8 @@ class Host:
                     )
                 refusal_id, refusal = refused
                 answer = self._call(name, self._strategies[name].on_refusal, refusal)
-                work.append((refusal_id, answer))
+                if answer:
+                    work.append((refusal_id, answer))
 
     def _carry_out(
         self, name: str, intent: Intent, ts_ns: int, intent_id: int, workflow: int

@@ -1,0 +1,229 @@
+"""Runs a scenario on recorded data: the tape through the engine's backtest, window by window.
+
+Rule: builds, hands over, runs and checks. Whatever disagrees with our own books at the end fails
+the run: rows fed against rows delivered, ledgers against the engine's accounts.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from hashlib import sha256
+from typing import Protocol
+
+import numpy as np
+from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig
+from nautilus_trader.common import LoggerConfig, LogLevel
+from nautilus_trader.model import Money, Venue
+
+from catalog.tape import RowBlock, Window, read_windows
+from scenarios.simulated_venues import add_venue
+from scenarios.wiring import Composition, Universe, compose
+from strategies.capital.ledger import VenueLedger, notional_raw
+from strategies.errors import InvariantBroken
+from strategies.host.marks import LastPrices
+from strategies.host.shell import EngineHost
+from strategies.ports import Journal, Kind, message_id
+
+type Progress = Callable[[int, int], None]
+"""Told how far the run is: market time passed and in all, ns."""
+
+
+class TapeJournal(Journal, Protocol):
+    """A journal that also keeps what identifies the rows of the tape."""
+
+    def write_tape_block(
+        self,
+        stream: str,
+        block: int,
+        first_row: int,
+        rows: int,
+        first_ts: int,
+        last_ts: int,
+        fingerprints: bytes,
+    ) -> None:
+        """Keep one block of row fingerprints."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayResult:
+    """What a replay came to; money by currency code, in units of the currency."""
+
+    deliveries: int
+    decisions: int
+    orders: int
+    fills: int
+    refusals: int
+    pnl: dict[str, Decimal]
+    balances: dict[str, dict[str, str]]
+
+
+def replay(
+    universe: Universe, journal: TapeJournal, *, progress: Progress | None = None
+) -> ReplayResult:
+    """Replay a universe's tape into a journal.
+
+    Raises DeciderFailed, JournalFailed or InvariantBroken; the journal then ends at the failure.
+    """
+    engine = BacktestEngine(
+        BacktestEngineConfig(
+            logging=LoggerConfig(stdout_level=LogLevel.OFF),
+            bypass_logging=True,
+            shutdown_on_error=True,
+            run_analysis=False,
+        )
+    )
+    try:
+        return _Replay(universe, journal, engine).run(progress)
+    finally:
+        engine.dispose()
+
+
+class _Replay:
+    def __init__(self, universe: Universe, journal: TapeJournal, engine: BacktestEngine) -> None:
+        self._universe = universe
+        self._journal = journal
+        self._engine = engine
+        self._shell = EngineHost()
+        for name, spec in universe.venues.items():
+            add_venue(engine, spec, universe.markets[name])
+        for instrument in universe.instruments.values():
+            engine.add_instrument(instrument)
+        self._made: Composition = compose(
+            universe, journal=journal, orders=self._shell, clock=self._shell
+        )
+        latency_ns = {name: spec.latency_ns for name, spec in universe.venues.items()}
+        self._shell.attach(self._made.host, latency_ns)
+        engine.add_strategy(self._shell)
+        self._blocks = 0
+        self._tape = sha256()
+
+    def run(self, progress: Progress | None) -> ReplayResult:
+        universe = self._universe
+        start_ns, end_ns = universe.start_ns, universe.end_ns
+        windows = read_windows(
+            universe.streams,
+            universe.prints,
+            start_ns,
+            end_ns,
+            universe.scenario.table.chunk_rows,
+        )
+        for window in windows:
+            self._play(window)
+            if progress is not None:
+                progress(int(window.delivered_ns[-1]) - start_ns, end_ns - start_ns)
+        self._finish()
+        return self._result()
+
+    def _play(self, window: Window) -> None:
+        engine = self._engine
+        engine.add_data(window.events, validate=False)
+        window.events.clear()
+        engine.run(start=self._universe.start_ns, streaming=True)
+        engine.clear_data()
+        self._raise_failure()
+        self._check_delivered(window)
+        for block in window.blocks:
+            self._keep(block)
+
+    def _raise_failure(self) -> None:
+        if self._shell.failure is not None:
+            raise self._shell.failure
+
+    def _check_delivered(self, window: Window) -> None:
+        """A row that was fed and not delivered is a gap; on replay it fails the run."""
+        host = self._made.host
+        seq = host.seq
+        stamps = np.frombuffer(host.take_stamps(), np.int64)
+        expected = window.delivered_ns
+        if np.array_equal(stamps, expected):
+            return
+        common = min(len(stamps), len(expected))
+        different = np.flatnonzero(stamps[:common] != expected[:common])
+        at = int(different[0]) if len(different) else common
+        missing = int(expected[at]) if at < len(expected) else -1
+        raise InvariantBroken(
+            f"the engine delivered {len(stamps)} of {len(expected)} rows up to delivery {seq}; the "
+            f"first difference is at row {at} of this window (ts_init {missing}): a row was "
+            "dropped or repeated between the tape and the deciders."
+        )
+
+    def _keep(self, block: RowBlock) -> None:
+        data = block.fingerprints.tobytes()
+        stream = f"{block.kind}:{block.topic}"
+        rows = len(block.fingerprints)
+        self._journal.write_tape_block(
+            stream, self._blocks, block.first_row, rows, block.first_ns, block.last_ns, data
+        )
+        self._blocks += 1
+
+    def _finish(self) -> None:
+        """Let the last commands arrive, then hold our books against the engine's."""
+        latest = max(spec.latency_ns for spec in self._universe.venues.values())
+        self._engine.run(end=self._universe.end_ns + latest, streaming=True)
+        self._engine.end()
+        self._raise_failure()
+        for name, ledger in self._made.capital.ledgers.items():
+            self._check_account(name, ledger)
+
+    def _check_account(self, name: str, ledger: VenueLedger) -> None:
+        account = self._engine.cache.account_for_venue(Venue(name))
+        if account is None:
+            raise InvariantBroken(f"the engine has no account for venue {name}.")
+        theirs = {
+            balance.total.currency.code: balance.total for balance in account.last_event.balances
+        }
+        ours = ledger.balances()
+        for code in sorted({*theirs, *ours}):
+            mine, its = (_raw(side.get(code)) for side in (ours, theirs))
+            if mine != its:
+                raise InvariantBroken(
+                    f"venue {name}: our ledger holds {mine} raw {code} and the engine's account "
+                    f"{its}; the books disagree, so no result of this run can be trusted."
+                )
+
+    def _result(self) -> ReplayResult:
+        host, ledgers = self._made.host, self._made.capital.ledgers
+        balances = {
+            name: {code: str(money) for code, money in ledger.balances().items()}
+            for name, ledger in ledgers.items()
+        }
+        end_ns = self._universe.end_ns
+        entry_id = message_id(host.seq + 1, 0)
+        ended = json.dumps({"deliveries": host.seq, "balances": balances}, sort_keys=True)
+        self._journal.append(entry_id, end_ns, Kind.ENDED, "host", 0, entry_id, ended)
+        counts = host.counts
+        return ReplayResult(
+            deliveries=host.seq,
+            decisions=counts.decisions,
+            orders=counts.orders,
+            fills=counts.fills,
+            refusals=counts.refusals,
+            pnl=profit(self._universe, ledgers, self._made.marks),
+            balances=balances,
+        )
+
+
+def profit(
+    universe: Universe, ledgers: Mapping[str, VenueLedger], marks: LastPrices
+) -> dict[str, Decimal]:
+    """Return equity at the last prices less starting balances, by the venues' currency."""
+    total: dict[str, int] = {}
+    for name, ledger in ledgers.items():
+        code = ledger.currency.code
+        started = {money.currency.code: money.raw for money in universe.venues[name].balances}
+        gain = ledger.cash_raw() - started.get(code, 0)
+        for (_, instrument_id), holding in ledger.holdings.items():
+            price = marks.price(instrument_id)
+            if price is None or holding.net_raw == 0:
+                continue
+            value = notional_raw(price.raw, abs(holding.net_raw), ledger.currency)
+            if ledger.margin:
+                value -= holding.cost_raw
+            gain += value if holding.net_raw > 0 else -value
+        total[code] = total.get(code, 0) + gain
+    return {code: Decimal(raw) / 10**16 for code, raw in total.items()}
+
+
+def _raw(money: Money | None) -> int:
+    return 0 if money is None else money.raw
