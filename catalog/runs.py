@@ -31,7 +31,8 @@ class Manifest:
     """What a run was made of; written before its first entry.
 
     ``config`` is the resolved scenario as JSON text, ``slices`` names each slice of the catalog
-    with its hash, ``packages`` each package with its version. Times are integer ns UTC.
+    with its hash, ``folder`` is where the scenario's own strategy modules lie ("" for none; a path
+    of one machine, so no part of the configuration), ``packages`` each package with its version. Times are integer ns UTC.
     """
 
     run_id: str
@@ -44,6 +45,7 @@ class Manifest:
     started_wall_ns: int
     pid: int
     hostname: str
+    folder: str = ""
     packages: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     slices: Mapping[str, str] = field(default_factory=lambda: NOTHING)
 

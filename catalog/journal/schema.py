@@ -40,6 +40,7 @@ RUNS = Table(
     Column("packages", Text, nullable=False),  # JSON: name -> version
     Column("python", Text, nullable=False),
     Column("seed", BigInteger, nullable=False),
+    Column("folder", Text, nullable=False),  # where the scenario's own modules lie, or ""
     Column("slices", Text, nullable=False),  # JSON: slice of the catalog -> its hash
     Column("started_wall_ns", BigInteger, nullable=False),
     Column("ended_wall_ns", BigInteger),

@@ -301,6 +301,7 @@ def _to_row(run_no: int, manifest: Manifest) -> dict[str, object]:
         "packages": json.dumps(dict(manifest.packages), sort_keys=True),
         "python": manifest.python,
         "seed": manifest.seed,
+        "folder": manifest.folder,
         "slices": json.dumps(dict(manifest.slices), sort_keys=True),
         "started_wall_ns": manifest.started_wall_ns,
         "pid": manifest.pid,
@@ -324,6 +325,7 @@ def _to_run(row: AnyRow, *, crashed: bool) -> Run:
         pid=row.pid,
         hostname=row.hostname,
         packages=json.loads(row.packages),
+        folder=row.folder,
         slices=json.loads(row.slices),
     )
     return Run(
