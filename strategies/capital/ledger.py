@@ -54,9 +54,9 @@ RATE_SCALE = 10**9
 
 
 def fee_raw(value_raw: int, facts: InstrumentFacts) -> int:
-    """Return the taker fee on a notional in raw units, rounded up: what to keep back for it."""
-    rate = int(facts.market.taker_rate * RATE_SCALE)
-    return -(-value_raw * rate // RATE_SCALE)
+    """Return what to keep back for the taker fee on a notional, rounded up to the currency."""
+    rate, unit = int(facts.market.taker_rate * RATE_SCALE), _UNITS[facts.currency.precision]
+    return -(-value_raw * rate // (RATE_SCALE * unit)) * unit
 
 
 @dataclass(slots=True)
