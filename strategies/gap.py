@@ -74,8 +74,8 @@ class GapTrading(SessionStrategy[GapParams]):
         day, params = seat.day, self.params
         before, now = day.previous_close_raw, day.open_raw
         size = abs(now - before) * BPS
-        if not params.min_gap_bps * before <= size <= params.max_gap_bps * before or not before:
-            return 0, ""
+        if not params.min_gap_bps * before <= size <= params.max_gap_bps * before:
+            return 0, ""  # also where the close before is unknown: no size is within 0 to 0
         up = now > before
         precision = seat.desk.precision
         reason = (

@@ -117,6 +117,14 @@ def test_a_stop_leaves_and_the_next_crossing_enters_again() -> None:
     assert brief(host.log) == [(3, "enter buy"), (6, "exit"), (9, "enter buy")]
 
 
+def test_a_crossing_that_changes_nothing_does_not_hide_a_stop() -> None:
+    first = iter([False, True])
+    host = FakeHost(sma(stop_bps=500), refuse=lambda intent: next(first, False))
+    host.run(bars([100, 90, 80, 95, 100, 70, 90]))  # down at 70, refused; up again at 90
+    assert brief(host.log) == [(3, "enter buy"), (5, "exit"), (6, "exit")]
+    assert host.log[-1][1].reason == "stop: 90 <= 95, 500 bps from entry 100"
+
+
 @pytest.mark.parametrize(
     ("params", "text"),
     [

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
-from tapes import FakeHost, bar, brief, make, make_facts, seoul_days, seoul_ns, trade
+from tapes import MINUTE_NS, FakeHost, bar, brief, make, make_facts, seoul_days, seoul_ns, trade
 
 from strategies.decider import ParamError
 from strategies.gap import GapParams, GapTrading
+from strategies.markets.sessions import DAY_NS
 
 DAYS = ("2026-11-17", "2026-11-18", "2026-11-19", "2026-11-20")
 FACTS = make_facts(sessions=seoul_days(*DAYS))
@@ -167,6 +168,16 @@ def test_a_position_left_over_is_left_at_the_next_price() -> None:
         ]
     )
     assert brief(tested.log) == [(1, "enter buy"), (3, "exit")]
+
+
+def test_a_bar_at_midnight_closes_the_day_before() -> None:
+    facts = make_facts("BTCUSDT-PERP.BINANCE")
+    tested = FakeHost(make(GapTrading, GapParams(), facts))
+    rows = ((DAY_NS - MINUTE_NS, 9000, 9000), (DAY_NS, 9000, 10000), (DAY_NS + MINUTE_NS, 9850, 1))
+    tested.run(
+        [bar(ts, close, open_=first, symbol="BTCUSDT-PERP.BINANCE") for ts, first, close in rows]
+    )
+    assert tested.log[0][1].reason == "gap -150 bps: open 9850 against previous close 10000, fade"
 
 
 @pytest.mark.parametrize(

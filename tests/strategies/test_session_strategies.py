@@ -102,6 +102,12 @@ def test_momentum_does_nothing_without_its_window(events: list[Any]) -> None:
     assert momentum().run(events) == []
 
 
+def test_a_short_observation_needs_an_open_inside_it() -> None:
+    events = [trade(at("09:20"), 100), trade(at("09:30"), 110)]
+    assert momentum(observe_minutes=15).run(events) == []
+    assert brief(momentum(observe_minutes=25).run(events)) == [(1, "enter buy")]
+
+
 def test_momentum_on_a_market_that_never_closes() -> None:
     facts = make_facts("BTCUSDT-PERP.BINANCE", sessions=ContinuousDays())
     tested = FakeHost(make(IntradayMomentum, IntradayMomentumParams(), facts))

@@ -76,6 +76,14 @@ def test_the_opposite_extreme_leaves_or_turns(sides: Any, volume: int, expected:
     assert brief(tested.log)[-1] == (4, expected)
 
 
+def test_an_unconfirmed_break_onwards_keeps_the_pending_entry() -> None:
+    tested = host()
+    tested.fills = False
+    tested.run(tape((100, 100), (101, 100), (102, 900), (103, 100)))
+    tested.fill(make_facts().instrument_id, bar(1, 103).close, 5 * MINUTE_NS)
+    assert brief(tested.log) == [(2, "enter buy")]
+
+
 def test_exit_rules_apply() -> None:
     tested = host(stop_bps=50)
     tested.run(tape((1000, 100), (1010, 100), (1020, 900), (1020, 100), (1014, 100)))
