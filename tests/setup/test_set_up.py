@@ -247,16 +247,17 @@ def test_when_uv_gets_no_python_the_sentence_says_what_to_do(machine):
 
 # --- once with the real pip: hashes are asked for, and the project comes in editable ---
 
-BACKEND = """
+METADATA = "Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+WHEEL = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+BACKEND = f"""
 import zipfile
 def build_editable(folder, config_settings=None, metadata_directory=None):
-    name = "thing-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(f"{folder}/{name}", "w") as wheel:
+    with zipfile.ZipFile(folder + "/thing-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr("thing.pth", ".")
-        wheel.writestr("thing-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: thing\\nVersion: 1.0\\n")
-        wheel.writestr("thing-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr("thing-1.0.dist-info/METADATA", {METADATA.format(name="thing")!r})
+        wheel.writestr("thing-1.0.dist-info/WHEEL", {WHEEL!r})
         wheel.writestr("thing-1.0.dist-info/RECORD", "")
-    return name
+    return "thing-1.0-py3-none-any.whl"
 """
 
 
@@ -267,10 +268,8 @@ def tiny_wheel(folder: Path) -> str:
     about = "tiny-1.0.dist-info"
     with zipfile.ZipFile(path, "w") as wheel:
         wheel.writestr("tiny.py", "")
-        wheel.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
-        wheel.writestr(
-            f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
+        wheel.writestr(f"{about}/METADATA", METADATA.format(name="tiny"))
+        wheel.writestr(f"{about}/WHEEL", WHEEL)
         wheel.writestr(f"{about}/RECORD", "")
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
