@@ -32,7 +32,8 @@ class Manifest:
 
     ``config`` is the resolved scenario as JSON text, ``slices`` names each slice of the catalog
     with its hash, ``folder`` is where the scenario's own strategy modules lie ("" for none; a path
-    of one machine, so no part of the configuration), ``packages`` each package with its version. Times are integer ns UTC.
+    of one machine, so no part of the configuration), ``packages`` each package with its version.
+    Times are integer ns UTC.
     """
 
     run_id: str

@@ -140,10 +140,13 @@ def load_scenario(
     return _scenario(raw, _Place(str(path), text), path.resolve().parent)
 
 
-def scenario_from_json(canonical: str) -> Scenario:
-    """Rebuild the scenario a run was made with, from what its journal kept."""
+def scenario_from_json(canonical: str, folder: Path | None = None) -> Scenario:
+    """Rebuild the scenario a run was made with, from what its journal kept.
+
+    ``folder`` is where the scenario's own strategy modules lie.
+    """
     raw = json.loads(canonical, parse_float=Decimal)
-    return _scenario(raw, _Place("the journalled scenario", ""), None)
+    return _scenario(raw, _Place("the journalled scenario", ""), folder)
 
 
 @dataclass(frozen=True, slots=True)

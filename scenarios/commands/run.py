@@ -1,0 +1,90 @@
+"""`onetape run`: a scenario from its file to its report."""
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from scenarios.execute import run_replay
+from scenarios.run_report import report_run
+from scenarios.scenario import Scenario, find_scenario, load_scenario
+from scenarios.screen import Screen
+from scenarios.settings import Settings, read_settings
+from strategies.errors import BadInput
+
+EXAMPLE = """example:
+  onetape run demo
+  onetape run my_scenario.toml --set strategies.sma.params.fast=5 --from 2026-03-09T09:00:00+09:00
+"""
+MODES = ("replay", "latency", "paper", "live")
+
+
+def register(commands: Any, shared: argparse.ArgumentParser) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "run",
+        parents=[shared],
+        help="run a scenario",
+        description="Run a scenario on recorded data and write its journal and report.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("scenario", metavar="SCENARIO", help="a name under scenarios/, or a path")
+    parser.add_argument("--on", choices=MODES, default="replay", help="what it runs on (replay)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting"
+    )
+    parser.add_argument("--from", dest="start", metavar="TIME", help="start, with its zone")
+    parser.add_argument("--to", dest="end", metavar="TIME", help="end (exclusive), with its zone")
+    parser.add_argument("--no-report", action="store_true", help="write no HTML report")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace, screen: Screen) -> int:
+    """Run the scenario; 0 when it ended."""
+    if args.on != "replay":
+        raise BadInput(
+            f"--on {args.on} needs the live adapters, which this version does not have; "
+            "use --on replay."
+        )
+    scenario = load_scenario(find_scenario(args.scenario), args.set, (args.start, args.end))
+    run_and_show(scenario, read_settings(), screen, with_report=not args.no_report)
+    return 0
+
+
+def run_and_show(
+    scenario: Scenario, settings: Settings, screen: Screen, *, with_report: bool = True
+) -> Mapping[str, object]:
+    """Run on replay, write the report, and show what came of it; the JSON object comes last."""
+    with screen.progress(f"replaying {scenario.name}", 1.0) as bar:
+        outcome = run_replay(scenario, settings, progress=bar.to)
+    summary = outcome.summary()
+    if with_report:
+        summary["report"] = str(report_run(outcome.run_id, settings))
+    show(summary, screen)
+    screen.result(summary)
+    return summary
+
+
+def show(summary: Mapping[str, object], screen: Screen) -> None:
+    """Print a run's summary for people."""
+    pnl = summary["pnl"]
+    gains = (
+        ", ".join(f"{amount} {code}" for code, amount in pnl.items())
+        if isinstance(pnl, dict)
+        else ""
+    )
+    rows = [
+        ("run", summary["run_id"]),
+        ("result after costs", gains),
+        ("decisions", summary["decisions"]),
+        ("orders", summary["orders"]),
+        ("fills", summary["fills"]),
+        ("refusals", summary["refusals"]),
+        ("events", f"{summary['events']:,}"),
+        ("events per second", f"{summary['events_per_s']:,}"),
+        ("digest", summary["digest"]),
+    ]
+    screen.table(f"{summary['on']} {summary['status']}", ("what", "value"), rows)
+    if "report" in summary:
+        screen.line(f"report: {summary['report']}")
+    screen.line(f"next: onetape verify {summary['run_id']}")
