@@ -103,7 +103,7 @@ def test_momentum_does_nothing_without_its_window(events: list[Any]) -> None:
 
 
 def test_a_short_observation_needs_an_open_inside_it() -> None:
-    events = [trade(at("09:20"), 100), trade(at("09:30"), 110)]
+    events = [bar(at("09:20"), 110, open_=100), trade(at("09:30"), 110)]
     assert momentum(observe_minutes=15).run(events) == []
     assert brief(momentum(observe_minutes=25).run(events)) == [(1, "enter buy")]
 
