@@ -197,9 +197,7 @@ class Host:
 
     def start(self, ts_ns: int) -> None:
         """Deliver the start of the run to the capital manager and every strategy."""
-        self._counted += 1
-        self._k = 0
-        entry_id = message_id(self.seq, 0)
+        entry_id = self._count()
         self._journal.append(entry_id, ts_ns, Kind.STARTED, "host", 0, entry_id, Started(ts_ns))
         self._busy = True
         self._decide(CAPITAL, self._capital.on_start(ts_ns), ts_ns, entry_id, entry_id)
