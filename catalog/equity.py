@@ -69,11 +69,16 @@ class StrategyBook:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Equity:
-    """All books of a run; ``total`` is None where currencies differ and no rate was given."""
+    """All books of a run.
+
+    ``total`` is None where currencies differ and no rate was given; ``rates`` is what one unit of
+    each currency counts in the total, empty without one.
+    """
 
     books: Sequence[Book]
     strategies: Sequence[StrategyBook]
     total: Book | None
+    rates: Mapping[str, Decimal]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,11 +165,23 @@ def fold_equity(
     ledgers = _ledgers(balances, flows, marks)
     books = [ledger.book(grid, realized) for ledger in ledgers]
     own = flows_of(fills, known, lambda fill: fill.strategy)
+    report, counted = _counted({book.currency for book in books}, rates or {}, report_currency)
     return Equity(
         books=books,
         strategies=_strategies(own, marks, books),
-        total=_total(ledgers, books, grid, rates or {}, report_currency),
+        total=_total(ledgers, books, grid, counted, report) if counted else None,
+        rates=counted,
     )
+
+
+def _counted(
+    names: set[str], rates: Mapping[str, Decimal], currency: str | None
+) -> tuple[str, dict[str, Decimal]]:
+    """Return the report currency and every currency's rate; nothing where one has no rate."""
+    report = currency or (min(names) if len(names) == 1 else "")
+    if not report or any(name != report and name not in rates for name in names):
+        return "", {}
+    return report, {name: Decimal(1) if name == report else rates[name] for name in sorted(names)}
 
 
 def _grid(
@@ -238,15 +255,10 @@ def _total(
     ledgers: Sequence[_Ledger],
     books: Sequence[Book],
     grid: _Grid,
-    rates: Mapping[str, Decimal],
-    currency: str | None,
-) -> Book | None:
-    """Add the books up; None where one of several currencies has no rate."""
-    names = {book.currency for book in books}
-    report = currency or (min(names) if len(names) == 1 else None)
-    if report is None or any(name != report and name not in rates for name in names):
-        return None
-    rate = {name: Decimal(1) if name == report else rates[name] for name in names}
+    rate: Mapping[str, Decimal],
+    report: str,
+) -> Book:
+    """Add the books up in the report currency."""
 
     def money(amount: Callable[[Book], Decimal]) -> Decimal:
         return sum((amount(book) * rate[book.currency] for book in books), ZERO)

@@ -1,0 +1,417 @@
+"""The report's charts as plain JSON values, built with plotly, drawn in the reader's browser.
+
+Rule: no chart carries its own colours for paper, grid or text: those belong to the light and the
+dark template, which the page switches. Text of people is escaped before it reaches a hover.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from catalog.equity import Book
+from catalog.report import wording
+from catalog.report.source import ZERO, Execution, ReportInput
+from catalog.stats.returns import drawdown_curve
+from catalog.stats.trades import Trade
+from catalog.thinning import Candles, IntArray, Series, thin_candles, thin_positions
+
+UP, DOWN, ACCENT, SHORT = "#1a9c7b", "#d9533f", "#4477dd", "#9b5fd0"
+"""Colours of gain, loss, long and short; each reads on white and on near-black."""
+BOOK_COLOURS = (ACCENT, "#d08a1d", "#1a9c7b", SHORT, "#c2528b", "#5f8a2f")
+
+DRAWN_CANDLES = 900
+LINE_POINTS = 3_000
+MARKED_TRADES = 1_500
+"""Trades drawn on one chart; the ones that moved the result most are kept."""
+HOVER_CHARS = 160
+
+type Figure = dict[str, Any]
+
+
+def templates() -> dict[str, Any]:
+    """Return the light and the dark template."""
+    return {
+        "light": _template("#23282f", "#6b7280", "#e9e8e4", "#ffffff", "#d5d4cf"),
+        "dark": _template("#e4e7eb", "#949ba6", "#2a3038", "#20262d", "#3a424c"),
+    }
+
+
+def _template(ink: str, muted: str, grid: str, hover: str, line: str) -> Figure:
+    axis = {
+        "gridcolor": grid,
+        "linecolor": line,
+        "zerolinecolor": line,
+        "tickcolor": line,
+        "tickfont": {"color": muted, "size": 11},
+        "title": {"font": {"color": muted, "size": 11}, "standoff": 8},
+        "automargin": True,
+        "zeroline": False,
+    }
+    font = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans KR', sans-serif"
+    template = go.layout.Template(
+        layout={
+            "font": {"family": font, "size": 12, "color": ink},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "colorway": list(BOOK_COLOURS),
+            "xaxis": axis,
+            "yaxis": axis,
+            "legend": {"font": {"color": muted}, "orientation": "h", "x": 0, "y": 1.02,
+                       "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
+            "hoverlabel": {"bgcolor": hover, "bordercolor": line, "align": "left",
+                           "font": {"family": font, "size": 12, "color": ink}},
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": muted, "activecolor": ACCENT},
+            "dragmode": "zoom",
+        }
+    )  # fmt: skip
+    return dict(template.to_plotly_json())
+
+
+def _plain(figure: go.Figure) -> Figure:
+    """Return a figure as JSON values without plotly's default template."""
+    found: Figure = figure.to_plotly_json()
+    found["layout"].pop("template", None)
+    return found
+
+
+def _floats(values: Iterable[float], digits: int = 6) -> list[float]:
+    """Return floats cut to significant digits that can be told apart on a screen."""
+    return [float(f"{value:.{digits}g}") for value in values]
+
+
+def _precise(values: Iterable[float]) -> list[float]:
+    return _floats(values, 9)
+
+
+# --- equity and drawdown ---
+
+
+def equity_figure(source: ReportInput) -> Figure:
+    """Return equity over drawdown on one time axis; as per cent where currencies differ."""
+    books = source.columns()[:1] if source.equity.total is not None else source.columns()
+    share = len({book.currency for book in books}) > 1
+    figure = go.Figure()
+    for book, colour in zip(books, _colours(len(books)), strict=True):
+        figure.add_traces(
+            _equity_traces(book, colour, source.zone, share=share, alone=len(books) == 1)
+        )
+    title = "since start" if share else books[0].currency if books else ""
+    every = np.unique(np.concatenate([book.curve.ts_ns for book in books])) if books else _none()
+    figure.update_layout(
+        hovermode="x unified",
+        showlegend=len(books) > 1,
+        height=440,
+        margin={"l": 8, "r": 8, "t": 28, "b": 8},
+        xaxis={
+            "type": "date",
+            "anchor": "y2",
+            "rangebreaks": _breaks(every, source.zone),
+            "hoverformat": "%Y-%m-%d %H:%M:%S",
+        },
+        yaxis={
+            "domain": [0.34, 1],
+            "tickformat": "+.2%" if share else ",~r",
+            "title": {"text": title},
+            "side": "right",
+        },
+        yaxis2={
+            "domain": [0, 0.26],
+            "tickformat": ",~%",
+            "title": {"text": "below peak"},
+            "side": "right",
+            "rangemode": "tozero",
+            "nticks": 4,
+        },
+    )
+    return _plain(figure)
+
+
+def _colours(count: int) -> list[str]:
+    return [BOOK_COLOURS[i % len(BOOK_COLOURS)] for i in range(count)]
+
+
+def _none() -> IntArray:
+    return np.empty(0, np.int64)
+
+
+def _equity_traces(
+    book: Book, colour: str, zone: str, *, share: bool, alone: bool
+) -> list[go.Scatter]:
+    times = wording.local_ms(book.curve.ts_ns, zone)
+    name = f"{book.venue} {book.currency}"
+    start = float(book.start)
+    change = book.curve.value / start - 1 if start > 0 else np.zeros(len(book.curve))
+    shown = _floats(change) if share else _precise(book.curve.value)
+    unit = "" if share else f" {book.currency}"
+    pattern = "%{y:+.3%}" if share else "%{y:,.2f}" + unit + " (%{customdata:+.3%})"
+    line = {"color": colour, "width": 1.6, "shape": "hv"}
+    below = _floats(drawdown_curve(book.curve.value), 5)
+    return [
+        go.Scatter(
+            x=times, y=shown, name=name, mode="lines", line=line, legendgroup=name,
+            customdata=None if share else _floats(change, 5),
+            hovertemplate=pattern + "<extra>" + ("equity" if alone else escape(name)) + "</extra>",
+        ),
+        go.Scatter(
+            x=times, y=below, name=name, mode="lines", yaxis="y2", legendgroup=name,
+            showlegend=False, fill="tozeroy",
+            line={"color": DOWN if alone else colour, "width": 1, "shape": "hv"},
+            fillcolor=_faint(DOWN if alone else colour),
+            hovertemplate="%{y:.3%}<extra>" + ("below peak" if alone else "") + "</extra>",
+        ),
+    ]  # fmt: skip
+
+
+def _faint(colour: str) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.16)"
+
+
+# --- hidden times: nights and weekends of a market that closes ---
+
+
+def _breaks(ts_ns: IntArray, zone: str) -> list[dict[str, object]]:
+    """Return the hours and weekends without a single point, where they come back each day."""
+    if len(ts_ns) < 3 or ts_ns[-1] - ts_ns[0] < wording.DAY_NS:
+        return []
+    local = np.array(wording.local_ms(ts_ns, zone), np.int64) // 60_000
+    found: list[dict[str, object]] = []
+    weekdays = set((local // 1440 + 3) % 7)  # 1970-01-01 was a Thursday; Monday is 0
+    if not weekdays & {5, 6} and local[-1] - local[0] > 3 * 1440:
+        found.append({"bounds": ["sat", "mon"]})
+    if np.median(np.diff(local)) > 180:
+        return found
+    minutes = np.unique(local % 1440)
+    gaps = np.diff(np.append(minutes, minutes[0] + 1440))
+    widest = int(np.argmax(gaps))
+    if gaps[widest] > 180:
+        first, last = int(minutes[widest]) + 1, int(minutes[(widest + 1) % len(minutes)])
+        found.append({"bounds": [first / 60, last / 60], "pattern": "hour"})
+    return found
+
+
+# --- trades on price ---
+
+
+def trades_figure(source: ReportInput, instrument_id: str) -> Figure:
+    """Return an instrument's price with the entries, exits and links of its trades."""
+    zone = source.zone_of(instrument_id)
+    price = source.prices.get(instrument_id)
+    trades = drawn_trades(source, instrument_id)
+    figure = go.Figure(_price_traces(price, zone, instrument_id))
+    figure.add_traces(_links(trades, source.run.end_ns, price, zone))
+    figure.add_traces(_entries(trades, zone) + _exits(trades, zone))
+    rest = _between(source.executions, instrument_id, trades)
+    if rest:
+        figure.add_trace(_more_fills(rest, zone))
+    times = price.ts_ns if price is not None and len(price) else _none()
+    figure.update_layout(
+        hovermode="closest",
+        height=420,
+        margin={"l": 8, "r": 8, "t": 28, "b": 8},
+        xaxis={
+            "type": "date",
+            "rangeslider": {"visible": False},
+            "rangebreaks": _breaks(times, zone),
+        },
+        yaxis={"tickformat": ",~r", "side": "right"},
+    )
+    return _plain(figure)
+
+
+def drawn_trades(source: ReportInput, instrument_id: str) -> list[Trade]:
+    """Return an instrument's trades in time order, at most those that moved the result most."""
+    own = [trade for trade in source.trades if trade.instrument_id == instrument_id]
+    most = sorted(range(len(own)), key=lambda i: (-abs(own[i].net), i))[:MARKED_TRADES]
+    return [own[i] for i in sorted(most)]
+
+
+def _price_traces(price: Series | Candles | None, zone: str, name: str) -> list[Any]:
+    if price is None or len(price) == 0:
+        return []
+    if isinstance(price, Candles):
+        few = thin_candles(price, DRAWN_CANDLES)
+        return [
+            go.Candlestick(
+                x=wording.local_ms(few.ts_ns, zone),
+                open=_precise(few.open), high=_precise(few.high),
+                low=_precise(few.low), close=_precise(few.close),
+                name="price", showlegend=False, opacity=0.55,
+                increasing={"line": {"color": UP, "width": 1}},
+                decreasing={"line": {"color": DOWN, "width": 1}},
+            )
+        ]  # fmt: skip
+    spots = thin_positions(price.value, LINE_POINTS)
+    return [
+        go.Scatter(
+            x=wording.local_ms(price.ts_ns[spots], zone),
+            y=_precise(price.value[spots]),
+            mode="lines", name="price", showlegend=False,
+            line={"color": "#8b93a0", "width": 1.1},
+            hovertemplate="%{y:,} <extra>" + escape(name) + "</extra>",
+        )
+    ]  # fmt: skip
+
+
+def _links(
+    trades: Sequence[Trade], end_ns: int, price: Series | Candles | None, zone: str
+) -> list[go.Scatter]:
+    """Return one dotted line per trade, in two traces: made money, lost money."""
+    last = _last_price(price)
+    found = []
+    for name, colour, chosen in (
+        ("made money", UP, [trade for trade in trades if trade.net > 0]),
+        ("lost money", DOWN, [trade for trade in trades if trade.net <= 0]),
+    ):
+        x: list[int | None] = []
+        y: list[float | None] = []
+        for trade in chosen:
+            leave = trade.exit_ns if trade.exit_ns is not None else end_ns
+            there = trade.exit_price if trade.exit_price is not None else last
+            if there is None:
+                continue
+            x += [*wording.local_ms(np.array([trade.entry_ns, leave]), zone), None]
+            y += [float(trade.entry_price), float(there), None]
+        if x:
+            line = {"color": colour, "width": 1.4, "dash": "dot"}
+            found.append(go.Scatter(x=x, y=y, mode="lines", line=line, name=name, hoverinfo="skip"))
+    return found
+
+
+def _last_price(price: Series | Candles | None) -> float | None:
+    if price is None or len(price) == 0:
+        return None
+    return float(price.close[-1] if isinstance(price, Candles) else price.value[-1])
+
+
+def _entries(trades: Sequence[Trade], zone: str) -> list[go.Scatter]:
+    found = []
+    for name, symbol, colour, chosen in (
+        ("long entry", "triangle-up", ACCENT, [t for t in trades if t.long]),
+        ("short entry", "triangle-down", SHORT, [t for t in trades if not t.long]),
+    ):
+        if chosen:
+            points = [(t.entry_ns, float(t.entry_price), _entry_text(t, zone)) for t in chosen]
+            found.append(_markers(points, name, symbol, colour, zone))
+    return found
+
+
+def _exits(trades: Sequence[Trade], zone: str) -> list[go.Scatter]:
+    found = []
+    for name, colour, wins in (("exit with gain", UP, True), ("exit with loss", DOWN, False)):
+        points = [
+            (t.exit_ns, float(t.exit_price), _exit_text(t, zone))
+            for t in trades
+            if t.exit_ns is not None and t.exit_price is not None and (t.net > 0) is wins
+        ]
+        if points:
+            found.append(_markers(points, name, "circle", colour, zone, size=8))
+    return found
+
+
+def _markers(
+    points: Sequence[tuple[int, float, str]],
+    name: str,
+    symbol: str,
+    colour: str,
+    zone: str,
+    size: int = 11,
+) -> go.Scatter:
+    times = np.array([point[0] for point in points], np.int64)
+    return go.Scatter(
+        x=wording.local_ms(times, zone),
+        y=_precise(point[1] for point in points),
+        customdata=[point[2] for point in points],
+        mode="markers", name=name, cliponaxis=False,
+        marker={"symbol": symbol, "color": colour, "size": size,
+                "line": {"color": "rgba(255,255,255,0.9)", "width": 1}},
+        hovertemplate="%{customdata}<extra></extra>",
+    )  # fmt: skip
+
+
+def _between(
+    executions: Iterable[Execution], instrument_id: str, trades: Sequence[Trade]
+) -> list[Execution]:
+    """Return fills that neither began nor ended a drawn trade: parts of larger orders."""
+    ends = {(t.strategy, t.entry_ns) for t in trades} | {(t.strategy, t.exit_ns) for t in trades}
+    rest = [
+        e
+        for e in executions
+        if e.instrument_id == instrument_id and (e.strategy, e.ts_ns) not in ends
+    ]
+    return rest[:MARKED_TRADES]
+
+
+def _more_fills(rest: Sequence[Execution], zone: str) -> go.Scatter:
+    points = [(e.ts_ns, float(e.price), _fill_text(e, zone)) for e in rest]
+    trace = _markers(points, "more fills", "circle-open", "#8b93a0", zone, size=6)
+    trace.marker.line = {"color": "#8b93a0", "width": 1.4}
+    return trace
+
+
+# --- hovers ---
+
+
+def _lines(strategy: str, head: str, when: str, *rest: str) -> str:
+    said = [escape(line) for line in rest if line]
+    return "<br>".join([f"<b>{escape(head)}</b>", f"{escape(strategy)} · {escape(when)}", *said])
+
+
+def _cut(reason: str) -> str:
+    text = " ".join(reason.split())
+    return text if len(text) <= HOVER_CHARS else text[: HOVER_CHARS - 1] + "…"
+
+
+def _wrapped(reason: str, width: int = 56) -> list[str]:
+    """Break a reason into lines; a hover does not break by itself."""
+    lines = [""]
+    for word in _cut(reason).split():
+        if len(lines[-1]) + len(word) >= width:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    return lines
+
+
+def _entry_text(trade: Trade, zone: str) -> str:
+    side = "Long" if trade.long else "Short"
+    head = f"{side} {wording.exact(trade.quantity)} at {wording.price(trade.entry_price)}"
+    when = wording.moment(trade.entry_ns, zone)
+    verb = "came to" if trade.closed else "stands at"
+    result = f"{verb} {wording.signed_money(trade.net, trade.currency)} after costs"
+    return _lines(trade.strategy, head, when, *_wrapped(trade.entry_reason), result)
+
+
+def _exit_text(trade: Trade, zone: str) -> str:
+    exit_ns, exit_price, code = trade.exit_ns or 0, trade.exit_price or ZERO, trade.currency
+    held = wording.duration(exit_ns - trade.entry_ns)
+    gross, fees = wording.signed_money(trade.gross, code), wording.money(trade.fees, code)
+    return _lines(
+        trade.strategy,
+        f"Out at {wording.price(exit_price)}: {wording.signed_money(trade.net, code)}",
+        wording.moment(exit_ns, zone),
+        *_wrapped(trade.exit_reason),
+        f"held {held}, in at {wording.price(trade.entry_price)}",
+        f"before costs {gross}, fees {fees}",
+        f"tax {wording.money(trade.tax, code)}" if trade.tax else "",
+    )
+
+
+def _fill_text(fill: Execution, zone: str) -> str:
+    side = "Bought" if fill.buy else "Sold"
+    head = f"{side} {wording.exact(fill.quantity)} at {wording.exact(fill.price)}"
+    fee = f"fee {wording.money(fill.fee, fill.currency)}"
+    return _lines(
+        fill.strategy, head, wording.moment(fill.ts_ns, zone), *_wrapped(fill.reason), fee
+    )
+
+
+def instruments_by_activity(source: ReportInput) -> list[str]:
+    """Return the instruments that traded, those with most trades first, then by name."""
+    counts: Mapping[str, int] = {
+        name: sum(trade.instrument_id == name for trade in source.trades)
+        for name in {execution.instrument_id for execution in source.executions}
+    }
+    return sorted(counts, key=lambda name: (-counts[name], name))
