@@ -1,7 +1,8 @@
 """A session as one instrument's prices drew it, and the base of strategies that trade sessions.
 
 Rule: only prices inside a session count, and time never runs backwards. A bar belongs to the
-session that holds the moment just before its close; its open is the session's open when it is the
+session that holds the moment just before its close, or else to the one that opened within its
+last day (a daily bar stamped after the close); its open is the session's open when it is the
 session's first price. Prices up to a minute after the close are closing-auction prints and count.
 """
 
@@ -16,7 +17,7 @@ from strategies.decider import Intents, ParamError, Setup
 from strategies.entries import Desk, TradeParams, TradingStrategy
 from strategies.exits import FOREVER_NS, MINUTE_NS
 from strategies.markets.facts import InstrumentFacts
-from strategies.markets.sessions import Session, SessionCalendar
+from strategies.markets.sessions import DAY_NS, Session, SessionCalendar
 from strategies.messages import Fill, TimerFired, Wake
 
 CLOSING_PRINT_NS = MINUTE_NS
@@ -58,6 +59,22 @@ class SessionDay:
         if self.open_ns <= ts_ns <= self.close_ns:
             return True
         return ts_ns > self.close_ns and self._move(ts_ns)
+
+    def enter_bar(self, bar: Bar) -> bool:
+        """Move to the session a bar belongs to; False where it belongs to none."""
+        ts_ns = bar.ts_event
+        if self.enter(ts_ns - 1):
+            return True
+        spec = bar.bar_type.spec
+        if not spec.is_time_aggregated():
+            return False
+        begin_ns = ts_ns - min(spec.get_interval_ns(), DAY_NS)
+        session = self._calendar.next_after(begin_ns - 1)
+        if session is None or not self.open_ns <= session.open_ns < ts_ns:
+            return False
+        if session.open_ns > self.open_ns:
+            self._begin(session)
+        return True
 
     def start(self, open_raw: int, ts_ns: int) -> None:
         """Take the session's first price, seen at ``ts_ns``."""
@@ -167,7 +184,7 @@ class SessionStrategy[P: SessionParams](TradingStrategy[P]):
         seat = self._seats[bar.bar_type.instrument_id]
         ts_ns = bar.ts_event
         day = seat.day
-        if not day.enter(ts_ns - 1):
+        if not day.enter_bar(bar):
             return None
         price_raw = day.last_raw = bar.close.raw
         if day.fresh:

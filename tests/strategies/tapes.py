@@ -134,12 +134,13 @@ def bar(
     volume: int = 100,
     symbol: str = "005930.KRX",
     precision: int = 0,
+    span: str = "1-MINUTE",
 ) -> Bar:
     """Return one bar stamped at its close; what is not given follows from close and open."""
     first = Decimal(str(close if open_ is None else open_))
     last = Decimal(str(close))
     return Bar(
-        BarType.from_str(f"{symbol}-1-MINUTE-LAST-EXTERNAL"),
+        BarType.from_str(f"{symbol}-{span}-LAST-EXTERNAL"),
         price(first, precision),
         price(max(first, last) if high is None else high, precision),
         price(min(first, last) if low is None else low, precision),

@@ -72,6 +72,15 @@ def test_a_daily_tape_leaves_on_the_closing_bar_and_trades_the_next_open_again()
     assert tested.log[1][1].reason == "time: 10 minutes before the close"
 
 
+def test_a_daily_bar_stamped_after_an_early_close_still_closes_the_day() -> None:
+    tested = host(exit_at_close=True)
+    events = daily((9800, 10000), (9850, 9950), (9800, 9800))
+    late = [bar(at(day, "16:00"), c, span="1-DAY") for day, c in enumerate((10000, 9950, 9800))]
+    tested.run([late[i // 2] if i % 2 else event for i, event in enumerate(events)])
+    assert brief(tested.log)[:3] == [(2, "enter buy"), (3, "exit"), (4, "enter buy")]
+    assert "previous close 9950" in tested.log[2][1].reason
+
+
 def test_a_signal_at_the_open_waits_for_the_exit_still_under_way() -> None:
     tested = host()
     tested.run(daily((9800, 10000), (9850, 9950)))

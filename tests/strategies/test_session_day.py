@@ -1,7 +1,7 @@
 """A session's open, last and previous close, at every edge of a session."""
 
 import pytest
-from tapes import MINUTE_NS, seoul_days, seoul_ns
+from tapes import MINUTE_NS, bar, seoul_days, seoul_ns
 
 from strategies.markets.sessions import DAY_NS, ContinuousDays
 from strategies.session_day import SessionDay
@@ -64,6 +64,35 @@ def test_after_the_last_known_session_nothing_counts() -> None:
     assert not see(day, seoul_ns("2026-11-20 15:40"), 11)
     assert not see(day, seoul_ns("2026-11-23 09:00"), 12)
     assert day.last_raw == 10
+
+
+@pytest.mark.parametrize(
+    ("day_of_month", "time", "span", "belongs"),
+    [
+        (19, "15:30", "5-MINUTE", True),
+        (19, "18:00", "1-DAY", True),  # stamped after a close that came early
+        (20, "00:00", "1-DAY", True),
+        (19, "18:00", "5-MINUTE", False),
+        (19, "18:00", "100-TICK", False),
+        (20, "09:00", "1-DAY", True),  # midnight in UTC: the day before, not the one that opens
+        (21, "18:00", "1-DAY", False),
+        (20, "18:00", "1-WEEK", True),
+    ],
+)
+def test_bars_between_sessions(day_of_month: int, time: str, span: str, belongs: bool) -> None:
+    day = SessionDay(seoul_days("2026-11-19", "2026-11-20"))
+    assert day.enter_bar(bar(seoul_ns(f"2026-11-{day_of_month} {time}"), 9, span=span)) is belongs
+
+
+def test_a_late_daily_bar_closes_its_own_session() -> None:
+    day = SessionDay(seoul_days("2026-11-19", "2026-11-20"))
+    see(day, seoul_ns("2026-11-19 09:00"), 10)
+    assert day.enter_bar(bar(seoul_ns("2026-11-19 16:00"), 12, span="1-DAY"))
+    day.last_raw = 12
+    assert not day.fresh
+    see(day, seoul_ns("2026-11-20 09:00"), 13)
+    assert day.previous_close_raw == 12
+    assert not day.enter_bar(bar(seoul_ns("2026-11-19 16:00"), 12, span="1-DAY"))
 
 
 def test_continuous_days_follow_each_other_without_a_closing_print() -> None:
