@@ -2,8 +2,8 @@
 
 Decided at the session's first price (an opening print, or the first bar's close on tapes without
 one). Positions are left by price, time or near the close, always at a market event: on a daily
-tape that is the bar at the close, so the exit executes at the next open. A restart during a
-session compares with the last price seen of the session before.
+tape that is the bar at the close, and the exit order executes at the event after it. The previous
+close is the last price this object saw of the session before.
 """
 
 from collections.abc import Mapping
