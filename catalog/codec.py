@@ -24,21 +24,15 @@ from nautilus_trader.model import (
 from strategies import messages
 from strategies.ports import Kind
 
-
-def _by_name(enum: type) -> dict[str, object]:
-    """Return an engine enum's members by name; its own iterator leaves out the NO_... ones."""
-    return {name: value for name, value in vars(enum).items() if isinstance(value, enum)}
-
-
 _FROM_TEXT: dict[type, Callable[[str], Any]] = {
     ClientOrderId: ClientOrderId,
     InstrumentId: lru_cache(65_536)(InstrumentId.from_str),
     Price: Price.from_str,
     Quantity: Quantity.from_str,
     Money: Money.from_str,
-    OrderSide: _by_name(OrderSide).__getitem__,
-    PositionSide: _by_name(PositionSide).__getitem__,
-    LiquiditySide: _by_name(LiquiditySide).__getitem__,
+    OrderSide: {str(side): side for side in OrderSide.variants()}.__getitem__,
+    PositionSide: {str(side): side for side in PositionSide.variants()}.__getitem__,
+    LiquiditySide: {str(side): side for side in LiquiditySide.variants()}.__getitem__,
 }
 
 

@@ -227,13 +227,16 @@ _POSTGRES_CAUSES = {
     "53300": "has no connection left; close some or raise max_connections",
     "42501": "may not be used by this user; grant it CREATE and USAGE on the schema",
     "25006": "cannot be written, the server is read-only; point ONETAPE_JOURNAL at the primary",
-    "57P": "was shut down; start the server and run again",
+    "3F000": "may not be used by this user; grant it CREATE and USAGE on the schema",
+    "57P": "lost its connection, the server closed it; start the server and run again",
 }
 _POSTGRES_WORDS = {
     "authentication failed": "28",
     "no password supplied": "28",
     "does not exist": "3D000",
     "too many clients": "53300",
+    "connection is lost": "57P",
+    "server closed the connection": "57P",
 }
 """A failed connection carries no code, only the server's words."""
 
