@@ -181,9 +181,10 @@ def _holds(at: Ints, count: int) -> bool:
 def fold_bars(tape: Tape, interval_ns: int) -> tuple[Ints, list[Ints]]:
     """Fold trades into bars: their close times, and open, high, low, close, volume.
 
-    A bar holds the trades of [start, close); an interval without trades has no bar.
+    As in the engine's own bars a trade on the boundary ends a bar, so that the closing auction's
+    print is in the session's last one. An interval without trades has no bar.
     """
-    slot = tape.trade_ns // interval_ns
+    slot = (tape.trade_ns - 1) // interval_ns
     starts = np.flatnonzero(np.append(True, slot[1:] != slot[:-1]))
     ends = np.append(starts[1:], len(slot)) - 1
     columns = [

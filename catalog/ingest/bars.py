@@ -175,5 +175,5 @@ def _told_adjusted(sheet: Sheet, grid: Grid) -> tuple[Grid, list[str]]:
     off = int(((won >= 5000) & (won % 10 != 0)).sum())
     if grid.adjusted or off == 0:
         return grid, []
-    note = f"{off:,} opens lie off KRX's tick grid, so the prices are taken as adjusted"
+    note = f"{off:,} of {len(won):,} opens lie off KRX's tick grid: prices taken as adjusted"
     return replace(grid, adjusted=True), [note]

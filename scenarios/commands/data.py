@@ -1,17 +1,21 @@
 """`onetape data`: import files into the catalog, generate market days, list what is there."""
 
 import argparse
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from catalog.layout import instrument_of
 from catalog.store import Store, StreamInfo, WriteResult
 from scenarios.screen import Screen
 from scenarios.settings import read_settings
 from strategies.errors import BadInput
+from strategies.markets import krx
 from strategies.markets.sessions import Session
 
 _IMPORT_EXAMPLE = """examples:
@@ -28,7 +32,8 @@ _EPILOG = """examples:
   onetape data generate demo
   onetape data list
 """
-_SHOWN = 12
+_SHOWN = 24
+_NUMBERS = re.compile(r"\d[\d,]*(, \d[\d,]*)*(, \.\.\.)?")
 _DEFAULT_START = date(2026, 3, 9)
 _MOST_DAYS = 2_600
 
@@ -147,7 +152,7 @@ def _import(args: argparse.Namespace, store: Store, screen: Screen) -> None:
     elapsed_s = time.perf_counter() - begun
     files = [(str(file.path), file.kind, file.notes) for file in report.files]
     _show_notes(files, screen)
-    _show_results(report.results, elapsed_s, f"{len(files)} file{_s(files)}", screen)
+    _show_results(report.results, elapsed_s, "Imported", screen)
     frames = sum(file.frames for file in report.files)
     screen.result(
         {
@@ -173,21 +178,21 @@ def _generate(args: argparse.Namespace, store: Store, screen: Screen) -> None:
     else:
         results = _generate_days(args, store, screen)
     elapsed_s = time.perf_counter() - begun
-    _show_results(results, elapsed_s, f"seed {args.seed}", screen)
+    _show_results(results, elapsed_s, f"Generated from seed {args.seed}", screen)
     screen.result({"market": args.market, "seed": args.seed, **_summary(results, elapsed_s)})
 
 
 def _generate_days(args: argparse.Namespace, store: Store, screen: Screen) -> Sequence[WriteResult]:
     from catalog.generate import market
 
-    krx = args.market == "krx"
-    symbols = args.symbols if args.symbols is not None else (6 if krx else 2)
+    shares = args.market == "krx"
+    symbols = args.symbols if args.symbols is not None else (6 if shares else 2)
     count = args.days if args.days is not None else 2
     if not 1 <= count <= _MOST_DAYS:
         raise BadInput(f"--days {count} is out of range: give 1 to {_MOST_DAYS:,}.")
     start = args.start or _DEFAULT_START
-    sessions = _krx_days(start, count) if krx else _utc_days(start, count)
-    generate = market.generate_krx if krx else market.generate_crypto
+    sessions = _krx_days(start, count) if shares else _utc_days(start, count)
+    generate = market.generate_krx if shares else market.generate_crypto
     with screen.progress("generating", 1.0) as bar, store.importing() as batch:
         on_day = market.counter(bar.to, symbols * count)
         generate(batch, sessions, symbols=symbols, seed=args.seed, on_day=on_day)
@@ -230,8 +235,8 @@ def _list(args: argparse.Namespace, store: Store, screen: Screen) -> None:  # no
             "onetape data import FILE."
         )
     else:
-        columns = ("stream", "topic", "from", "to", "rows>", "files>", "origin")
-        screen.table(f"Catalog {store.root}", columns, map(_stream_row, streams))
+        rows = ((*_place(info), f"{info.rows:,}", _origin(info.sources)) for info in streams)
+        screen.table(f"Catalog {store.root}", ("stream", "span", "rows>", "origin"), rows)
     screen.result(
         {
             "catalog": str(store.root),
@@ -241,12 +246,9 @@ def _list(args: argparse.Namespace, store: Store, screen: Screen) -> None:  # no
     )
 
 
-def _stream_row(info: StreamInfo) -> tuple[object, ...]:
-    zone = _zone(info.topic)
-    origin = info.sources[0] if info.sources else ""
-    more = f" and {len(info.sources) - 1} more" if len(info.sources) > 1 else ""
-    span = (_shown(info.first_ns, zone), _shown(info.last_ns, zone))
-    return (info.kind, info.topic, *span, f"{info.rows:,}", info.files, origin + more)
+def _origin(sources: Sequence[str]) -> str:
+    more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
+    return (sources[0] if sources else "") + more
 
 
 def _stream_values(info: StreamInfo) -> dict[str, object]:
@@ -263,44 +265,72 @@ def _stream_values(info: StreamInfo) -> dict[str, object]:
 
 
 def _show_notes(files: Sequence[tuple[str, str, Iterable[str]]], screen: Screen) -> None:
-    """Print each file's notes; a note that all of many files share is printed once."""
-    if len(files) <= _SHOWN:
-        for path, kind, notes in files:
-            screen.line(f"{path} ({kind})")
-            for note in notes:
-                screen.line(f"  - {note}")
-        return
-    shared = [note for note in files[0][2] if all(note in notes for _, _, notes in files)]
-    screen.line(f"{len(files)} files")
-    for note in shared:
-        screen.line(f"  - {note}")
-    own = [(path, note) for path, _, notes in files for note in notes if note not in shared]
-    for path, note in own[:_SHOWN]:
-        screen.line(f"  - {path}: {note}")
-    if len(own) > _SHOWN:
-        screen.line(f"  ... and {len(own) - _SHOWN} more notes (--json gives all)")
+    """Print what was done to each file; notes that differ in their numbers only, once."""
+    if len(files) == 1:
+        screen.line(f"{files[0][0]} ({files[0][1]})")
+    else:
+        screen.line(f"{len(files)} files")
+    alike: dict[str, list[tuple[str, str]]] = {}
+    for path, _, notes in files:
+        for note in notes:
+            alike.setdefault(_NUMBERS.sub("0", note), []).append((path, note))
+    for same in alike.values():
+        path, note = same[0]
+        everywhere = len(same) == len(files)
+        if everywhere and all(other == note for _, other in same):
+            screen.line(f"  - {note}")
+        elif len(same) == 1:
+            screen.line(f"  - {Path(path).name}: {note}")
+        else:
+            screen.line(f"  - {Path(path).name}: {note}; likewise {len(same) - 1} more files")
 
 
 def _show_results(
-    results: Sequence[WriteResult], elapsed_s: float, what: str, screen: Screen
+    results: Sequence[WriteResult], elapsed_s: float, title: str, screen: Screen
 ) -> None:
-    columns = ("stream", "topic", "from", "to", "rows>", "")
-    shown = results if len(results) <= 2 * _SHOWN else results[:_SHOWN]
-    screen.table("Imported" if "file" in what else "Generated", columns, map(_result_row, shown))
-    if len(shown) < len(results):
-        screen.line(f"... and {len(results) - len(shown)} more (onetape data list)")
+    streams: dict[tuple[str, str], list[WriteResult]] = {}
+    for result in results:
+        streams.setdefault((result.kind, result.topic), []).append(result)
+    shown = list(streams.values())[:_SHOWN]
+    screen.table(title, ("stream", "span", "rows>", "new>"), map(_result_row, shown))
+    if len(shown) < len(streams):
+        screen.line(f"... and {len(streams) - len(shown)} more (onetape data list)")
     added = sum(result.rows for result in results if result.added)
     there = sum(result.rows for result in results if not result.added)
     already = f", {there:,} were there already" if there else ""
-    speed = f" ({(added + there) / elapsed_s:,.0f} rows/s)" if elapsed_s else ""
-    screen.line(f"{added:,} rows added from {what}{already}, in {elapsed_s:.1f} s{speed}.")
+    speed = (added + there) / elapsed_s if elapsed_s else 0
+    screen.line(f"{added:,} rows added{already}; {elapsed_s:.1f} s, {speed:,.0f} rows/s.")
 
 
-def _result_row(result: WriteResult) -> tuple[object, ...]:
-    zone = _zone(result.topic)
-    span = (_shown(result.first_ns, zone), _shown(result.last_ns, zone))
-    state = "added" if result.added else "already there"
-    return (result.kind, result.topic, *span, f"{result.rows:,}", state)
+def _result_row(parts: Sequence[WriteResult]) -> tuple[object, ...]:
+    rows = sum(part.rows for part in parts)
+    new = sum(part.rows for part in parts if part.added)
+    info = StreamInfo(
+        parts[0].kind,
+        parts[0].topic,
+        instrument_of(parts[0].kind, parts[0].topic),
+        len(parts),
+        rows,
+        min(part.first_ns for part in parts),
+        max(part.last_ns for part in parts),
+        (),
+    )
+    return (*_place(info), f"{rows:,}", f"{new:,}" if new else "there already")
+
+
+def _place(info: StreamInfo) -> tuple[str, str]:
+    """Name a stream and its span for people: ``005930.KRX bars 1-DAY``, days or hours."""
+    zone = ZoneInfo("Asia/Seoul" if info.instrument_id.venue.value == krx.VENUE else "UTC")
+    first, last = (
+        datetime.fromtimestamp(ns // 10**9, zone) for ns in (info.first_ns, info.last_ns)
+    )
+    spec = info.topic.removeprefix(f"{info.instrument_id}-").removesuffix("-LAST-EXTERNAL")
+    bars = f" {spec}" if spec != info.topic else ""
+    if first.date() == last.date():
+        span = f"{first:%Y-%m-%d %H:%M:%S} .. {last:%H:%M:%S %Z}"
+    else:
+        span = f"{first:%Y-%m-%d} .. {last:%Y-%m-%d %Z}"
+    return f"{info.instrument_id} {info.kind}{bars}", span
 
 
 def _summary(results: Sequence[WriteResult], elapsed_s: float) -> dict[str, object]:
@@ -323,16 +353,3 @@ def _summary(results: Sequence[WriteResult], elapsed_s: float) -> dict[str, obje
         "elapsed_s": round(elapsed_s, 3),
         "rows_per_s": round(rows / elapsed_s) if elapsed_s else 0,
     }
-
-
-def _zone(topic: str) -> ZoneInfo:
-    return ZoneInfo("Asia/Seoul" if ".KRX" in topic else "UTC")
-
-
-def _shown(ns: int, zone: ZoneInfo) -> str:
-    moment = datetime.fromtimestamp(ns // 1_000_000_000, zone)
-    return f"{moment:%Y-%m-%d %H:%M:%S %Z}"
-
-
-def _s(many: Sequence[object]) -> str:
-    return "" if len(many) == 1 else "s"
