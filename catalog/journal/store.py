@@ -195,9 +195,7 @@ class JournalStore:
     def raw_entries(self, run: Run) -> Iterator[RawEntry]:
         """Yield a run's entries in order, as they are stored: for comparing without decoding."""
         for row in self._entry_rows(run, (), None, None):
-            yield RawEntry(
-                row.id, row.ts_ns, row.kind, row.source, row.cause, row.workflow, row.payload
-            )
+            yield RawEntry._make(row[:-1])  # all but the hash
 
     def tape_blocks(self, run: Run, stream: str | None = None) -> list[TapeBlock]:
         """Return what identifies the run's tape, by stream and block."""

@@ -13,6 +13,7 @@ from catalog.journal import (
     JournalCorrupt,
     JournalStore,
     MemoryJournal,
+    RawEntry,
     RunJournal,
     TapeBlock,
     open_journal,
@@ -97,6 +98,9 @@ class JournalContract:
     def test_what_was_written_is_read(self, store: JournalStore) -> None:
         run = write_run(store)
         assert list(store.entries(run)) == sample_entries()
+        assert list(store.raw_entries(run)) == [
+            RawEntry(*entry[:-1], encode(entry.message).decode()) for entry in sample_entries()
+        ]
         assert (run.status, run.entry_count, run.error) == ("ended", len(sample_entries()), None)
         assert run.manifest == manifest("day-1")
         assert run.summary == {"orders": 3, "pnl": {"KRW": "458"}}
