@@ -77,11 +77,7 @@ CORRUPTIONS = {name: (change, FIVE) for name, change in CHANGES.items()} | REMOV
 
 
 class JournalContract:
-    """The contract; ``url`` is an empty journal of its own for each test."""
-
-    @pytest.fixture
-    def url(self) -> str:
-        raise NotImplementedError
+    """The contract; subclasses bring a fixture ``url``: an empty journal for each test."""
 
     @pytest.fixture
     def store(self, url: str, tmp_path: Path) -> Iterator[JournalStore]:
