@@ -164,7 +164,8 @@ def hash_file(path: Path) -> str:
             content.update(file.read_row_group(group))
     except (pa.ArrowException, OSError) as error:
         raise unreadable(path, error) from error
-    metadata = file.metadata.metadata or {}
+    # The engine keeps its keys in the Arrow schema, pyarrow in the file: this reads both.
+    metadata = file.schema_arrow.metadata or {}
     return content.digest(
         {key.decode(): value.decode("utf-8", "replace") for key, value in metadata.items()}
     )

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -135,9 +134,14 @@ class StreamWriter:
 
     def discard(self) -> None:
         """Throw away what was written."""
-        self._out.close()
-        self._file.close()
+        self.abandon()
         self._path.unlink()
+
+    def abandon(self) -> None:
+        """Let go of the file, finished or not; the import's staging folder goes as a whole."""
+        if not self._file.closed:
+            self._out.close()
+            self._file.close()
 
     def _metadata(self, instrument: Instrument) -> dict[str, str]:
         if instrument_of(self.kind, self.topic) != instrument.id:
@@ -161,7 +165,7 @@ class Import:
         self._taken: list[tuple[WriteResult, Path, str]] = []
         self._instruments: dict[InstrumentId, Instrument] = dict(store.instruments())
         self._new: list[Instrument] = []
-        self._numbers = count()
+        self._writers: list[StreamWriter] = []
         self.results: list[WriteResult] = []
 
     def instrument(self, instrument_id: InstrumentId) -> Instrument | None:
@@ -183,7 +187,9 @@ class Import:
 
     def open(self, kind: StreamKind, topic: str) -> StreamWriter:
         """Begin one file of a stream."""
-        return StreamWriter(self, kind, topic, self._staging / f"{next(self._numbers)}.parquet")
+        path = self._staging / f"{len(self._writers)}.parquet"
+        self._writers.append(StreamWriter(self, kind, topic, path))
+        return self._writers[-1]
 
     def write(
         self,
@@ -214,6 +220,11 @@ class Import:
             self._taken.append((result, target, source))
         self.results.append(result)
         return result
+
+    def abandon(self) -> None:
+        """Let go of every file; what was committed is in place already."""
+        for writer in self._writers:
+            writer.abandon()
 
     def commit(self) -> None:
         """Move everything into place; called by ``Store.importing``."""
@@ -251,8 +262,11 @@ class Store:
         """Stage one import; it enters the catalog when the block ends without an exception."""
         with self._staging() as staging:
             batch = Import(self, staging)
-            yield batch
-            batch.commit()
+            try:
+                yield batch
+                batch.commit()
+            finally:
+                batch.abandon()
 
     def write(
         self,
