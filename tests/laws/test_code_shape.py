@@ -3,7 +3,7 @@
 import ast
 import re
 from collections.abc import Iterable, Iterator
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 
 import pytest
 from law_sources import Source, all_sources, room_sources, tracked_files, violations
@@ -159,10 +159,20 @@ def test_functions_are_short():
     assert p95 <= FUNCTION_P95, f"95 % of functions have <= {p95} lines: split the longest"
 
 
-def test_test_files_have_names_of_their_own():
-    names = [path.name for path in tracked_files() if path.match("tests/**/test_*.py")]
-    doubles = {name for name in names if names.count(name) > 1}
+def doubled_names(paths: Iterable[PurePath]) -> set[str]:
+    """Return file names that two test modules share; pytest would import one for the other."""
+    names = [path.name for path in paths if path.parts[0] == "tests" and path.suffix == ".py"]
+    return {name for name in names if names.count(name) > 1} - {"conftest.py", "__init__.py"}
+
+
+def test_test_modules_have_names_of_their_own():
+    doubles = doubled_names(tracked_files())
     assert not doubles, f"pytest imports by name: rename one of each of {sorted(doubles)}"
+
+
+def test_a_doubled_name_would_be_found():
+    paths = [PurePath("tests/a/test_x.py"), PurePath("tests/b/test_x.py"), PurePath("tests/y.py")]
+    assert doubled_names(paths) == {"test_x.py"}
 
 
 LONG = "def f():\n" + "    x = 1\n" * FUNCTION_MAX
