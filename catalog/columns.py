@@ -70,13 +70,19 @@ def from_floats(column: pa.Array) -> pa.Array:
     ``MAX_DECIMALS`` and the caller asks for a tick.
     """
     values = column.to_numpy(zero_copy_only=False)
+    left = np.arange(len(values))
+    parts, places = [], []
     for decimals in range(MAX_DECIMALS + 1):
-        scaled = np.rint(values * 10.0**decimals)
-        near = np.abs(scaled / 10.0**decimals - values)
-        noise = _NOISE_ULPS * np.spacing(np.abs(values))
-        if np.all((near <= noise) & (np.abs(scaled) < _EXACT)):
-            return decimals_from_units(scaled.astype(np.int64), decimals)
-    return pc.round(pa.array(values, pa.float64()), ndigits=15).cast(RAW, safe=False)
+        scaled = np.rint(values[left] * 10.0**decimals)
+        off = np.abs(scaled / 10.0**decimals - values[left])
+        noise = _NOISE_ULPS * np.spacing(np.abs(values[left]))
+        short = (off <= noise) & (np.abs(scaled) < _EXACT)
+        parts.append(decimals_from_units(scaled[short].astype(np.int64), decimals))
+        places.append(left[short])
+        left = left[~short]
+    rest = pc.round(pa.array(values[left], pa.float64()), ndigits=15).cast(RAW, safe=False)
+    order = np.argsort(np.concatenate([*places, left]))
+    return pa.concat_arrays([*parts, rest]).take(pa.array(order))
 
 
 def rounded(column: pa.Array, decimals: int) -> tuple[pa.Array, int]:

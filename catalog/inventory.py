@@ -164,8 +164,8 @@ def hash_file(path: Path) -> str:
             content.update(file.read_row_group(group))
     except (pa.ArrowException, OSError) as error:
         raise unreadable(path, error) from error
-    # The engine keeps its keys in the Arrow schema, pyarrow in the file: this reads both.
-    metadata = file.schema_arrow.metadata or {}
+    # The engine keeps its keys in the Arrow schema, the store in the file beside it.
+    metadata = (file.schema_arrow.metadata or {}) | (file.metadata.metadata or {})
     return content.digest(
         {key.decode(): value.decode("utf-8", "replace") for key, value in metadata.items()}
     )
