@@ -83,10 +83,15 @@ class StreamWriter:
         self.topic = topic
         self._batch = batch
         self._path = path
-        self._file = path.open("wb")
-        self._out = pq.ParquetWriter(
-            self._file, SCHEMAS[kind], compression="zstd", compression_level=1, use_dictionary=False
-        )
+        with _disk(path):
+            self._file = path.open("wb")
+            self._out = pq.ParquetWriter(
+                self._file,
+                SCHEMAS[kind],
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=False,
+            )
         self._content = ContentHash(SCHEMAS[kind])
         self._first: int | None = None
         self._last = 0

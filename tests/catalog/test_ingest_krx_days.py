@@ -1,0 +1,101 @@
+"""KRX days: a print at 09:00 and a bar at 15:30, halts left out, adjusted series marked."""
+
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from nautilus_trader.model import AggressorSide, InstrumentId
+from nautilus_trader.persistence import ParquetDataCatalog
+
+from catalog.ingest.importer import Kind, Options, import_files
+from catalog.ingest.instruments import Grid
+from catalog.store import Store
+from strategies.errors import BadInput
+
+HEADER = "일자,시가,고가,저가,종가,거래량"
+DAYS = (
+    "20240102,4580,4600,4330,4360,100.0",
+    "20240103,4260,4410,4160,4370,250.0",
+    "20240104,4390,4480,4340,4420,90.0",
+)
+
+
+def days(folder: Path, *rows: str, name: str = "A005930.csv") -> Path:
+    path = folder / name
+    path.write_text("\n".join((HEADER, *rows)), "utf-8")
+    return path
+
+
+def load(path: Path, **options: object) -> tuple[Store, str]:
+    store = Store(path.parent / "catalog")
+    chosen = Options(**options)  # type: ignore[arg-type] # keywords of a test
+    report = import_files(store, [str(path)], chosen, lambda _done, _total: None)
+    assert report.files[0].kind is Kind.KRX_DAILY
+    return store, "; ".join(report.files[0].notes)
+
+
+def seoul_ns(text: str) -> int:
+    moment = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo("Asia/Seoul"))
+    return int(moment.timestamp()) * 1_000_000_000
+
+
+def test_a_day_is_a_print_and_a_bar(tmp_path: Path) -> None:
+    store, _ = load(days(tmp_path, *DAYS))
+    engine = ParquetDataCatalog(str(store.root))
+    trades, bars = engine.query_trade_ticks(), engine.query_bars()
+    assert [trade.ts_init for trade in trades] == [
+        seoul_ns(f"2024-01-0{day}T09:00") for day in (2, 3, 4)
+    ]
+    assert [(str(trade.price), trade.trade_id.value) for trade in trades] == [
+        ("4580", "open-20240102"),
+        ("4260", "open-20240103"),
+        ("4390", "open-20240104"),
+    ]
+    assert trades[0].aggressor_side == AggressorSide.NO_AGGRESSOR
+    assert [bar.ts_init for bar in bars] == [seoul_ns(f"2024-01-0{day}T15:30") for day in (2, 3, 4)]
+    assert str(bars[1].bar_type) == "005930.KRX-1-DAY-LAST-EXTERNAL"
+    assert [str(bars[1].open), str(bars[1].high), str(bars[1].low), str(bars[1].close)] == [
+        *("4260", "4410", "4160", "4370"),
+    ]
+
+
+def test_a_print_knows_yesterday_only(tmp_path: Path) -> None:
+    store, _ = load(days(tmp_path, *DAYS))
+    trades = ParquetDataCatalog(str(store.root)).query_trade_ticks()
+    assert [str(trade.size) for trade in trades] == ["1", "100", "250"]
+
+
+@pytest.mark.parametrize("halt", ["20240105,0,0,0,4420,0", "20240105,4420,4420,4420,4420,0"])
+def test_a_halted_day_is_a_gap(tmp_path: Path, halt: str) -> None:
+    store, notes = load(days(tmp_path, *DAYS, halt, "20240108,4400,4500,4400,4450,70"))
+    assert [info.rows for info in store.streams()] == [4, 4]
+    assert "line 5" in notes
+
+
+def test_prices_off_the_grid_mark_the_series_adjusted(tmp_path: Path) -> None:
+    off = "20240105,70123,70123,70000,70100,5"
+    store, notes = load(days(tmp_path, *DAYS, off))
+    (instrument,) = store.instruments().values()
+    assert instrument.info == {"adjusted": True}
+    assert "1 of 4 opens lie off KRX's tick grid: prices taken as adjusted" in notes
+
+
+def test_unadjusted_beside_adjusted_is_said(tmp_path: Path) -> None:
+    store, _ = load(days(tmp_path, *DAYS), grid=Grid(adjusted=True))
+    later = days(tmp_path, *(row.replace("202401", "202402") for row in DAYS), name="005930.csv")
+    _, notes = load(later)
+    assert "stays marked as adjusted" in notes
+    assert store.instruments()[InstrumentId.from_str("005930.KRX")].info == {"adjusted": True}
+
+
+def test_only_shares_have_krx_days(tmp_path: Path) -> None:
+    path = days(tmp_path, *DAYS, name="BTC_USDT.csv")
+    with pytest.raises(BadInput, match="no share of KRX"):
+        load(path, kind=Kind.KRX_DAILY)
+
+
+def test_no_volume_at_all_is_refused(tmp_path: Path) -> None:
+    path = days(tmp_path, *(row.rsplit(",", 1)[0] + ",0" for row in DAYS))
+    with pytest.raises(BadInput, match="no day has a volume"):
+        load(path)
