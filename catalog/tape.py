@@ -7,7 +7,7 @@ by the window, not by the files.
 
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,10 @@ type Fingerprints = npt.NDArray[np.uint16]
 type TapeEvent = TradeTick | QuoteTick | Bar
 
 ROWS_PER_STREAM_MIN = 1_024
+UNDELIVERED = 0xFFFF
+"""Stands for the place of a stream that only the simulated venue gets."""
+ORDER_STREAM = "order"
+"""Name of the tape blocks that keep the order in which rows of all streams were delivered."""
 TS = pa.timestamp("ns", "UTC")
 COLUMNS = {
     StreamKind.TRADES: ("price", "size", "aggressor_side", "trade_id", "ts_event", "ts_init"),
@@ -70,10 +74,7 @@ class OpeningPrints:
 
 @dataclass(frozen=True, slots=True)
 class RowBlock:
-    """A run of consecutive rows of one stream, as 16 bits a row: enough to find a changed row.
-
-    ``offset`` is where the block's rows stood before the window was merged.
-    """
+    """A run of consecutive rows of one stream, as 16 bits a row: enough to find a changed row."""
 
     topic: str
     kind: StreamKind
@@ -81,22 +82,25 @@ class RowBlock:
     first_ns: int
     last_ns: int
     fingerprints: Fingerprints
-    offset: int = 0
 
 
 @dataclass(slots=True)
 class Window:
-    """All rows up to one moment, merged; ``delivered_ns`` is the ts_init of the delivered ones."""
+    """All rows up to one moment, merged.
+
+    ``delivered_ns`` is the ts_init of the delivered rows, ``sources`` their streams' places in the
+    list the tape was read with.
+    """
 
     events: list[TapeEvent]
     delivered_ns: Int64
-    blocks: list[RowBlock] = field(default_factory=list)
-    order: Int64 | None = None
+    sources: npt.NDArray[np.uint16]
+    blocks: list[RowBlock]
 
-    def place_of(self, block: RowBlock, row: int) -> int:
-        """Return where in ``events`` the row-th row of a block stands."""
-        at = block.offset + row
-        return at if self.order is None else int(np.flatnonzero(self.order == at)[0])
+
+def stream_name(kind: StreamKind, topic: str) -> str:
+    """Return the name a stream has in manifests and tape blocks."""
+    return f"{kind}:{topic}"
 
 
 def read_windows(
@@ -110,8 +114,13 @@ def read_windows(
 
     Raises BadInput where a file cannot be read.
     """
-    cursors = [_Cursor(stream, _rows_of(stream), start_ns, end_ns) for stream in streams]
-    cursors += [_Cursor(p.bars, _prints_of(p), start_ns, end_ns, is_print=True) for p in prints]
+    cursors = [
+        _Cursor(stream, _rows_of(stream), start_ns, end_ns, place if stream.delivered else None)
+        for place, stream in enumerate(streams)
+    ]
+    cursors += [
+        _Cursor(p.bars, _prints_of(p), start_ns, end_ns, None, is_print=True) for p in prints
+    ]
     batch = max(ROWS_PER_STREAM_MIN, chunk_rows // max(1, len(cursors)))
     while True:
         for cursor in cursors:
@@ -133,7 +142,7 @@ def read_windows(
 def _merge(cursors: Sequence["_Cursor"], horizon: int | None) -> Window:
     events: list[TapeEvent] = []
     stamps: list[Int64] = []
-    masks: list[npt.NDArray[np.bool_]] = []
+    sources: list[npt.NDArray[np.uint16]] = []
     blocks: list[RowBlock] = []
     for cursor in cursors:
         taken = cursor.take(horizon)
@@ -142,17 +151,17 @@ def _merge(cursors: Sequence["_Cursor"], horizon: int | None) -> Window:
         values, ts_ns, block = taken
         events += values
         stamps.append(ts_ns)
-        masks.append(np.full(len(ts_ns), cursor.delivered))
+        sources.append(np.full(len(ts_ns), cursor.place, np.uint16))
         if block is not None:
-            blocks.append(replace(block, offset=len(events) - len(values)))
+            blocks.append(block)
     ts_all = np.concatenate(stamps)
-    delivered = np.concatenate(masks)
-    order = None
+    source = np.concatenate(sources)
     if len(stamps) > 1:
         order = np.argsort(ts_all, kind="stable")
         events = [events[i] for i in order.tolist()]
-        ts_all, delivered = ts_all[order], delivered[order]
-    return Window(events, ts_all[delivered], blocks, order)
+        ts_all, source = ts_all[order], source[order]
+    delivered = source != UNDELIVERED
+    return Window(events, ts_all[delivered], source[delivered], blocks)
 
 
 class _Cursor:
@@ -164,11 +173,12 @@ class _Cursor:
         tables: Callable[[], Iterator[pa.Table]],
         start_ns: int | None,
         end_ns: int | None,
+        place: int | None,
         *,
         is_print: bool = False,
     ) -> None:
         self.stream = stream
-        self.delivered = stream.delivered and not is_print
+        self.place = UNDELIVERED if place is None else place
         self.exhausted = False
         self._is_print = is_print
         self._tables = _within(tables(), start_ns, end_ns)

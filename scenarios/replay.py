@@ -5,10 +5,10 @@ the run: rows fed against rows delivered, ledgers against the engine's accounts.
 """
 
 import json
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from hashlib import sha256
 from typing import Protocol
 
 import numpy as np
@@ -16,13 +16,13 @@ from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig
 from nautilus_trader.common import LoggerConfig, LogLevel
 from nautilus_trader.model import Money, Venue
 
-from catalog.tape import RowBlock, Window, read_windows
+from catalog.tape import ORDER_STREAM, Window, read_windows, stream_name
+from scenarios.replay_host import ReplayHost
 from scenarios.simulated_venues import add_venue
 from scenarios.wiring import Composition, Universe, compose
 from strategies.capital.ledger import VenueLedger, notional_raw
 from strategies.errors import InvariantBroken
 from strategies.host.marks import LastPrices
-from strategies.host.shell import EngineHost
 from strategies.ports import Journal, Kind, message_id
 
 type Progress = Callable[[int, int], None]
@@ -84,7 +84,7 @@ class _Replay:
         self._universe = universe
         self._journal = journal
         self._engine = engine
-        self._shell = EngineHost()
+        self._shell = ReplayHost(universe)
         for name, spec in universe.venues.items():
             add_venue(engine, spec, universe.markets[name])
         for instrument in universe.instruments.values():
@@ -92,11 +92,10 @@ class _Replay:
         self._made: Composition = compose(
             universe, journal=journal, orders=self._shell, clock=self._shell
         )
-        latency_ns = {name: spec.latency_ns for name, spec in universe.venues.items()}
-        self._shell.attach(self._made.host, latency_ns)
+        self._shell.attach(self._made.host)
         engine.add_strategy(self._shell)
         self._blocks = 0
-        self._tape = sha256()
+        self._rows = 0
 
     def run(self, progress: Progress | None) -> ReplayResult:
         universe = self._universe
@@ -110,21 +109,20 @@ class _Replay:
         )
         for window in windows:
             self._play(window)
-            if progress is not None:
+            if progress is not None and len(window.delivered_ns):
                 progress(int(window.delivered_ns[-1]) - start_ns, end_ns - start_ns)
         self._finish()
         return self._result()
 
     def _play(self, window: Window) -> None:
         engine = self._engine
+        self._keep(window)
         engine.add_data(window.events, validate=False)
         window.events.clear()
         engine.run(start=self._universe.start_ns, streaming=True)
         engine.clear_data()
         self._raise_failure()
         self._check_delivered(window)
-        for block in window.blocks:
-            self._keep(block)
 
     def _raise_failure(self) -> None:
         if self._shell.failure is not None:
@@ -148,12 +146,31 @@ class _Replay:
             "dropped or repeated between the tape and the deciders."
         )
 
-    def _keep(self, block: RowBlock) -> None:
-        data = block.fingerprints.tobytes()
-        stream = f"{block.kind}:{block.topic}"
-        rows = len(block.fingerprints)
+    def _keep(self, window: Window) -> None:
+        """Journal what identifies each row, and in which order the rows were delivered."""
+        for block in window.blocks:
+            data = block.fingerprints.tobytes()
+            rows = len(block.fingerprints)
+            self._write_block(
+                stream_name(block.kind, block.topic),
+                block.first_row,
+                rows,
+                block.first_ns,
+                block.last_ns,
+                data,
+            )
+        count = len(window.delivered_ns)
+        if count:
+            first, last = int(window.delivered_ns[0]), int(window.delivered_ns[-1])
+            data = zlib.compress(window.sources.tobytes(), 1)
+            self._write_block(ORDER_STREAM, self._rows, count, first, last, data)
+        self._rows += count
+
+    def _write_block(
+        self, stream: str, first_row: int, rows: int, first_ns: int, last_ns: int, data: bytes
+    ) -> None:
         self._journal.write_tape_block(
-            stream, self._blocks, block.first_row, rows, block.first_ns, block.last_ns, data
+            stream, self._blocks, first_row, rows, first_ns, last_ns, data
         )
         self._blocks += 1
 

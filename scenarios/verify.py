@@ -4,8 +4,9 @@ Rule: no engine, no venue, no network, no clock. The host is the run's own; its 
 compares every entry it would write with the one that was written.
 """
 
+import zlib
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +15,17 @@ from nautilus_trader.model import Bar, QuoteTick, TradeTick
 from catalog.codec import decode, encode
 from catalog.journal.store import JournalStore, RawEntry
 from catalog.runs import Run
-from catalog.tape import Fingerprints, RowBlock, TapeEvent, Window, read_windows
+from catalog.tape import (
+    ORDER_STREAM,
+    RowBlock,
+    TapeEvent,
+    TapeStream,
+    Window,
+    read_windows,
+    stream_name,
+)
 from scenarios.wiring import Composition, Universe, compose
-from strategies.errors import InvariantBroken
+from strategies.errors import DeciderFailed, InvariantBroken, OnetapeError
 from strategies.host.core import CAPITAL
 from strategies.messages import Command, Fill, OrderUpdate, PositionUpdate, Started, TimerFired
 from strategies.ports import ID_BITS, INPUT_KINDS, Kind, StreamKind
@@ -48,7 +57,7 @@ class Verdict:
     difference: Difference | None
 
 
-class _Parted(Exception):
+class _Parted(OnetapeError):
     """Run and re-execution differ at ``seq``."""
 
     def __init__(self, seq: int, ts_ns: int, what: str, journalled: str, reexecuted: str) -> None:
@@ -60,18 +69,29 @@ class _Parted(Exception):
         self.reexecuted = reexecuted
 
 
-class _Stopped(Exception):
+class _Stopped(OnetapeError):
     """The look at one delivery is over."""
 
 
 def verify_run(journal: JournalStore, run: Run, universe: Universe) -> Verdict:
     """Re-execute one run and return the first difference, if any."""
     player = _Player(journal, run, universe)
+    parted: _Parted | None = None
     try:
         player.play()
-    except _Parted as parted:
-        return Verdict(player.deliveries, player.compared, _explain(journal, run, universe, parted))
-    return Verdict(player.deliveries, player.compared, None)
+    except _Stopped:
+        pass  # the run broke off there
+    except _Parted as found:
+        parted = found
+    except DeciderFailed as error:
+        parted = player.failed_alike(error)
+    # A tape that changed shows first as a shifted number or another decision: name the cause.
+    changed = player.changed_row()
+    if changed is not None and (parted is None or changed.seq <= parted.seq):
+        parted = changed
+    if parted is None:
+        return Verdict(player.deliveries, player.compared, None)
+    return Verdict(player.deliveries, player.compared, _explain(journal, run, universe, parted))
 
 
 def _explain(journal: JournalStore, run: Run, universe: Universe, parted: _Parted) -> Difference:
@@ -82,11 +102,11 @@ def _explain(journal: JournalStore, run: Run, universe: Universe, parted: _Parte
         look.play()
     except _Stopped:
         event = look.at
-    except _Parted:
-        event = look.at  # the difference shows again before the stop: what it was given is known
+    except (_Parted, DeciderFailed):
+        event = look.at or event  # it parts before the stop again
     return Difference(
         parted.seq,
-        parted.ts_ns,
+        parted.ts_ns or look.at_ns,
         parted.what,
         event,
         parted.journalled,
@@ -120,15 +140,23 @@ class _Player:
     def __init__(
         self, journal: JournalStore, run: Run, universe: Universe, stop_before: int | None = None
     ) -> None:
+        self._journal = journal
+        self._run = run
         self._rows = journal.raw_entries(run)
         self._ahead: deque[RawEntry] = deque()
         self._inputs: deque[RawEntry] = deque()
         self._universe = universe
         self._stop_before = stop_before
         self._whole = run.status == "ended"
-        self._tape = _TapeCheck(journal, run)
+        delivered = [stream for stream in universe.streams if stream.delivered]
+        self._windows = read_windows(
+            delivered, (), universe.start_ns, universe.end_ns, universe.scenario.table.chunk_rows
+        )
+        self._tape = _TapeCheck(journal, run, delivered)
         self.compared = 0
         self.at = ""
+        self.at_ns = 0
+        self._extra = False
         ports = _Ports()
         self.made: Composition = compose(universe, journal=self, orders=ports, clock=ports)
         host = self.made.host
@@ -145,34 +173,49 @@ class _Player:
     # --- feeding ---
 
     def play(self) -> None:
-        universe = self._universe
-        delivered = [stream for stream in universe.streams if stream.delivered]
+        """Feed everything; raises _Parted at the first entry that differs."""
         self._feed_inputs()
-        windows = read_windows(
-            delivered, (), universe.start_ns, universe.end_ns, universe.scenario.table.chunk_rows
-        )
-        for window in windows:
-            changed = self._tape.first_change(window)
-            self._feed_window(window, changed)
+        for window in self._windows:
+            self._tape.look_at(window)
+            self._feed_window(window)
             self.made.host.take_stamps()
-            if not self._whole and self._next_input() is None and self._expected() is None:
+            if not self._whole and self._expected() is None:
                 return  # a run that broke off is verified up to there
         self._feed_inputs()
         self._finish()
 
-    def _feed_window(self, window: Window, changed: tuple[int, str] | None) -> None:
+    def changed_row(self) -> "_Parted | None":
+        """Return the first row of the tape that is not the one the run was given."""
+        for window in self._windows:
+            self._tape.look_at(window)
+        change = self._tape.first_change(whole=self._whole)
+        if change is None:
+            return None
+        row, stream, ordinal = change
+        seq = _seq_of(ordinal, self._input_seqs())
+        what = f"the tape differs at row {row} of {stream}"
+        return _Parted(seq, 0, what, "another row", "the row shown as input stands there now")
+
+    def failed_alike(self, error: DeciderFailed) -> "_Parted | None":
+        """Accept a failure that the run had at the same place."""
+        if not self._whole and self._expected() is None:
+            return None
+        seq = self.made.host.seq
+        return _Parted(seq, 0, "only the re-execution raises", "no failure", str(error))
+
+    def _input_seqs(self) -> list[int]:
+        rows = self._journal.raw_entries(self._run)
+        return [row.id >> ID_BITS for row in rows if row.kind in INPUT_KINDS]
+
+    def _feed_window(self, window: Window) -> None:
         events, handlers, host = window.events, self._handlers, self.made.host
         at, count = 0, len(events)
         while at < count:
             ahead = self._next_input()
             stop = count if ahead is None else min(count, at + (ahead.id >> ID_BITS) - 1 - host.seq)
-            if changed is not None and at <= changed[0] < stop:
-                stop = changed[0]
             self._check_stop(events, at, stop)
             for event in events[at:stop]:
                 handlers[type(event)](event)
-            if changed is not None and stop == changed[0]:
-                self._tape_differs(events[stop], changed[1])
             at = stop
             self._feed_inputs()
 
@@ -185,6 +228,7 @@ class _Player:
             for event in events[at : at + left]:
                 self._handlers[type(event)](event)
             self.at = str(events[at + left])
+            self.at_ns = events[at + left].ts_init
             raise _Stopped
 
     def _feed_inputs(self) -> None:
@@ -228,20 +272,6 @@ class _Player:
         left = self._next_input()
         if left is not None:
             self._parted_from(left, None)
-        short = self._tape.missing()
-        if short is not None:
-            raise _Parted(
-                self.made.host.seq + 1,
-                self._universe.end_ns,
-                short,
-                "the run was given these rows",
-                "the tape ends",
-            )
-
-    def _tape_differs(self, event: TapeEvent, what: str) -> None:
-        raise _Parted(
-            self.made.host.seq + 1, event.ts_init, what, "another row", f"the tape has {event}"
-        )
 
     # --- reading the journal ---
 
@@ -283,7 +313,10 @@ class _Player:
         ours = RawEntry(entry_id, ts_ns, kind, source, cause_id, workflow_id, payload)
         if row is None and not self._whole:
             raise _Stopped  # the run broke off here
-        if row is None or row != ours:
+        if row is None or row != ours or self._extra:
+            if kind is Kind.MARKET and (row is None or row.id != entry_id):
+                self._extra = True  # what was decided on it comes next, and says more
+                return
             self._parted_from(row, ours)
         self._ahead.popleft()
         self.compared += 1
@@ -292,6 +325,9 @@ class _Player:
         """Nothing is kept."""
 
     def _parted_from(self, row: RawEntry | None, ours: RawEntry | None) -> None:
+        if row is not None and row.kind == Kind.MARKET and (ours is None or ours.id > row.id):
+            self._ahead.popleft()
+            row = self._expected() or row  # what was decided on it says more
         sides = [side for side in (row, ours) if side is not None]
         first = min(sides, key=lambda side: side.id)
         theirs = row if row is not None and row.id == first.id else None
@@ -306,45 +342,65 @@ class _Player:
         )
 
 
+def _seq_of(ordinal: int, input_seqs: list[int]) -> int:
+    """Return the delivery number of the ordinal-th tape row: rows take what inputs leave."""
+    seq = ordinal + 1
+    for taken in input_seqs:
+        if taken > seq:
+            break
+        seq += 1
+    return seq
+
+
 class _TapeCheck:
     """Holds the tape's rows against the fingerprints the run kept."""
 
-    def __init__(self, journal: JournalStore, run: Run) -> None:
-        self._kept: dict[str, Fingerprints] = {}
-        self._seen: dict[str, int] = {}
-        parts: dict[str, list[tuple[int, Fingerprints]]] = {}
+    def __init__(self, journal: JournalStore, run: Run, streams: Sequence[TapeStream]) -> None:
+        self._names = [stream_name(stream.kind, stream.topic) for stream in streams]
+        parts: dict[str, list[bytes]] = {}
         for block in journal.tape_blocks(run):
-            values = np.frombuffer(block.fingerprints, np.uint16)
-            parts.setdefault(block.stream, []).append((block.first_row, values))
-        for stream, pieces in parts.items():
-            pieces.sort(key=lambda piece: piece[0])
-            self._kept[stream] = np.concatenate([values for _, values in pieces])
+            parts.setdefault(block.stream, []).append(bytes(block.fingerprints))
+        order = b"".join(zlib.decompress(part) for part in parts.pop(ORDER_STREAM, []))
+        self._order = np.frombuffer(order, np.uint16)
+        self._kept = {
+            stream: np.frombuffer(b"".join(pieces), np.uint16) for stream, pieces in parts.items()
+        }
+        self._seen = dict.fromkeys(self._names, 0)
+        self._changes: dict[str, int] = {}
 
-    def first_change(self, window: Window) -> tuple[int, str] | None:
-        """Return the place in the window of the first changed row, and what to say of it."""
-        found: list[tuple[int, str]] = []
+    def look_at(self, window: Window) -> None:
+        """Note the first changed row of every stream."""
         for block in window.blocks:
-            stream = f"{block.kind}:{block.topic}"
-            row = self._changed_row(stream, block)
+            name = stream_name(block.kind, block.topic)
+            row = self._changed_row(name, block)
             if row is not None:
-                what = f"the tape differs at row {block.first_row + row} of {block.topic}"
-                found.append((window.place_of(block, row), what))
-        return min(found, default=None)
+                self._changes.setdefault(name, row)
 
-    def _changed_row(self, stream: str, block: RowBlock) -> int | None:
+    def first_change(self, *, whole: bool) -> tuple[int, str, int] | None:
+        """Return row, stream and place on the tape of the first row that changed, if any.
+
+        A run that broke off kept only the rows it had read: more of them are no change.
+        """
+        for name, seen in self._seen.items():
+            if seen < len(self._kept.get(name, ())):
+                self._changes.setdefault(name, seen)
+        found = [(self._ordinal(name, row), row, name) for name, row in self._changes.items()]
+        known = [each for each in found if whole or each[0] < len(self._order)]
+        if not known:
+            return None
+        ordinal, row, name = min(known)
+        return row, name, ordinal
+
+    def _ordinal(self, name: str, row: int) -> int:
+        places = np.flatnonzero(self._order == self._names.index(name))
+        return int(places[row]) if row < len(places) else len(self._order)
+
+    def _changed_row(self, name: str, block: RowBlock) -> int | None:
         count = len(block.fingerprints)
-        self._seen[stream] = block.first_row + count
-        kept = self._kept.get(stream, np.empty(0, np.uint16))
+        self._seen[name] = block.first_row + count
+        kept = self._kept.get(name, np.empty(0, np.uint16))
         before = kept[block.first_row : block.first_row + count]
         different = np.flatnonzero(before != block.fingerprints[: len(before)])
         if len(different):
-            return int(different[0])
-        return len(before) if len(before) < count else None
-
-    def missing(self) -> str | None:
-        """Say which stream lacks rows at its end, if any."""
-        for stream, seen in self._seen.items():
-            lacking = len(self._kept.get(stream, ())) - seen
-            if lacking > 0:
-                return f"the tape of {stream} ends {lacking} rows early, at row {seen}"
-        return None
+            return block.first_row + int(different[0])
+        return block.first_row + len(before) if len(before) < count else None

@@ -314,7 +314,7 @@ def compose(universe: Universe, *, journal: Journal, orders: Orders, clock: Cloc
         journal=journal,
         orders=orders,
         clock=clock,
-        salt=f"{scenario.config_hash}:{scenario.table.seed}",
+        salt=f"{scenario.name}:{scenario.table.seed}",
     )
     return Composition(host, capital, marks, strategies)
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from scenarios.execute import run_replay
-from scenarios.run_report import report_run
 from scenarios.scenario import Scenario, find_scenario, load_scenario
 from scenarios.screen import Screen
 from scenarios.settings import Settings, read_settings
@@ -59,6 +58,8 @@ def run_and_show(
         outcome = run_replay(scenario, settings, progress=bar.to)
     summary = outcome.summary()
     if with_report:
+        from scenarios.run_report import report_run  # plotly takes half a second to load
+
         summary["report"] = str(report_run(outcome.run_id, settings))
     show(summary, screen)
     screen.result(summary)

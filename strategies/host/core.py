@@ -55,7 +55,6 @@ from strategies.ports import (
     Kind,
     Orders,
     StreamKind,
-    message_id,
 )
 
 type MarketEvent = TradeTick | QuoteTick | Bar
@@ -216,11 +215,11 @@ class Host:
         """
         routes = self._routes[kind]
         stamp = self._stamps.append
-        deliver = self._deliver_intents
+        begin, decide, drain = self._begin, self._carry_out_all, self._drain
         find = attrgetter("bar_type" if kind is StreamKind.BARS else "instrument_id")
 
         def on_event(event: MarketEvent) -> None:
-            name = "host"
+            name, cause = "host", 0
             try:
                 stamp(event.ts_init)
                 route = routes[find(event)]
@@ -228,36 +227,39 @@ class Host:
                 for name, handler in route.handlers:
                     intents = handler(event)
                     if intents:
-                        deliver(name, intents, event, route)
+                        cause = cause or begin(event, route)
+                        decide(name, intents, event.ts_init, cause)
+                if cause:
+                    drain()
             # A decider is foreign code: whatever it raises is its failure, said by name.
             except BaseException as error:
                 failure = self._blamed(name, error, f"on {event}")
-                if failed is None:
+                if failed is not None:
+                    failed(failure)
+                elif failure is error:
+                    raise
+                else:
                     raise failure from error
-                failed(failure)
 
         return on_event
 
-    def _deliver_intents(
-        self, name: str, intents: Iterable[Intent], event: MarketEvent, route: Route
-    ) -> None:
-        seq = self.seq
-        cause = message_id(seq, 0)
-        ts_ns = event.ts_init
-        if self._k >> ID_BITS != seq:
-            self._k = seq << ID_BITS
-            topic = route.subscription.topic
-            self._journal.append(cause, ts_ns, Kind.MARKET, topic, 0, cause, str(event))
+    def _begin(self, event: MarketEvent, route: Route) -> int:
+        """Journal the market event that a decision answers; reports wait until all have decided."""
         self._busy = True
+        cause = self._k = self.seq << ID_BITS
+        topic = route.subscription.topic
+        self._journal.append(cause, event.ts_init, Kind.MARKET, topic, 0, cause, str(event))
+        return cause
+
+    def _carry_out_all(self, name: str, intents: Iterable[Intent], ts_ns: int, cause: int) -> None:
         try:
             self._decide(name, intents, ts_ns, cause, cause)
-            self._drain()
         except OnetapeError:
             raise
         except Exception as error:
             raise InvariantBroken(
                 f"the host raised {type(error).__name__}: {error} - while carrying out what "
-                f"strategy {name} decided at delivery {seq}; this is a defect of onetape."
+                f"strategy {name} decided at delivery {self.seq}; this is a defect of onetape."
             ) from error
 
     def on_timer(self, timer: TimerFired) -> None:
@@ -461,6 +463,8 @@ class Host:
         try:
             return handler(value)
         # A decider is foreign code: whatever it raises is its failure, said by name.
+        except OnetapeError:
+            raise
         except Exception as error:
             raise self._blamed(name, error, f"on {value}") from error
 

@@ -61,35 +61,32 @@ MARKET_HANDLERS: Mapping[str, StreamKind] = {
 
 
 class EngineHost(Strategy):
-    """Stands between one engine and one Host; also the Orders, Clock and Feed ports of the host.
-
-    ``latency_ns`` per venue: the engine handles a delayed order only at the next data event of its
-    symbol or at a timer, so a time alert is set for the moment each command is due.
-    """
+    """Stands between one engine and one Host; also the Orders, Clock and Feed ports of the host."""
 
     def __init__(self, config: StrategyConfig | None = None) -> None:
         super().__init__(config)
         self.failure: BaseException | None = None
         self._host: Host | None = None
-        self._latency_ns: Mapping[str, int] = {}
-        self._alert_due_ns = -1
-        self._alerts = 0
-        self._now_ns: Callable[[], int] = lambda: 0
+        self._market_handlers: dict[str, Callable[[Any], None]] = {}
         self._realized: dict[str, Money] = {}
 
-    def attach(self, host: Host, latency_ns: Mapping[str, int]) -> None:
+    def attach(self, host: Host) -> None:
         """Give the shell its host; call once, before the engine starts."""
         self._host = host
-        self._latency_ns = latency_ns
-        # Set on the object, not defined on the class: the hot path skips one Python call.
-        for name, kind in MARKET_HANDLERS.items():
-            setattr(self, name, host.market_handler(kind, self._fail))
+        self._market_handlers = {
+            name: host.market_handler(kind, self._fail) for name, kind in MARKET_HANDLERS.items()
+        }
+        self._hear(self._market_handlers)
+
+    def _hear(self, handlers: Mapping[str, Callable[[Any], None]]) -> None:
+        """Set the market handlers on the object: the hot path skips one Python call."""
+        for name, handler in handlers.items():
+            setattr(self, name, handler)
 
     def _fail(self, error: BaseException) -> None:
         if self.failure is None:
             self.failure = error
-            for name in MARKET_HANDLERS:
-                setattr(self, name, _ignore)
+            self._hear(dict.fromkeys(MARKET_HANDLERS, ignore))
 
     @property
     def host(self) -> Host:
@@ -103,9 +100,8 @@ class EngineHost(Strategy):
     def on_start(self) -> None:
         """Subscribe to every stream and deliver the start of the run."""
         try:
-            self._now_ns = self.clock.timestamp_ns
             self.host.subscribe(self)
-            self.host.start(self._now_ns())
+            self.host.start(self.clock.timestamp_ns())
         # The engine would log and swallow it; kept, and raised by the composer of the run.
         except BaseException as error:  # noqa: BLE001 - see above
             self._fail(error)
@@ -204,7 +200,6 @@ class EngineHost(Strategy):
                 self._submit(command)
             case CancelOrder():
                 self.cancel_order(command.order_id)
-        self._alert_when_due(str(command.instrument_id.venue))
 
     def _submit(self, command: Submit) -> None:
         if command.price is None:
@@ -225,18 +220,9 @@ class EngineHost(Strategy):
             )
         self.submit_order(order)
 
-    def _alert_when_due(self, venue: str) -> None:
-        latency_ns = self._latency_ns.get(venue, 0)
-        due_ns = self._now_ns() + latency_ns
-        if latency_ns == 0 or due_ns == self._alert_due_ns:
-            return
-        self._alert_due_ns = due_ns
-        self._alerts += 1
-        self.clock.set_time_alert_ns(f"due-{self._alerts}", due_ns, _ignore)
-
     def wake(self, owner: str, name: str, at_ns: int) -> None:
         """Deliver a TimerFired to the host at ``at_ns``, or at once where that is past."""
-        due_ns = max(at_ns, self._now_ns())
+        due_ns = max(at_ns, self.clock.timestamp_ns())
 
         def ring(event: TimeEvent) -> None:
             if self.failure is not None:
@@ -250,5 +236,5 @@ class EngineHost(Strategy):
         self.clock.set_time_alert_ns(f"wake-{owner}-{name}", due_ns, ring, allow_past=True)
 
 
-def _ignore(_event: object) -> None:
+def ignore(_event: object) -> None:
     """Take an event that nobody needs."""

@@ -1,0 +1,114 @@
+"""The engine's shell on replay: when a command reaches the simulated venue.
+
+Rule: an order never fills in the event that caused it, nor at a price that is over. It arrives
+after the venue's latency; outside a session, and where the tape has only bars, it first waits for
+the instrument's next event (for bars, the print the next one opens with).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nautilus_trader.model import InstrumentId, QuoteTick, TradeTick
+
+from scenarios.wiring import Universe
+from strategies.host.core import Host
+from strategies.host.shell import EngineHost, ignore
+from strategies.messages import Command
+from strategies.ports import StreamKind
+
+TICKS = {StreamKind.TRADES: "on_trade", StreamKind.QUOTES: "on_quote"}
+
+
+class ReplayHost(EngineHost):
+    """Holds commands back until the simulated venue can take them."""
+
+    def __new__(cls, universe: Universe) -> "ReplayHost":  # noqa: ARG004 - for __init__ only
+        return super().__new__(cls)
+
+    def __init__(self, universe: Universe) -> None:
+        super().__init__()
+        self._latency_ns = {name: spec.latency_ns for name, spec in universe.venues.items()}
+        self._sessions = {name: market.sessions for name, market in universe.markets.items()}
+        self._only_bars = frozenset(prints.bars.instrument_id for prints in universe.prints)
+        self._ticks = _ticks(universe)
+        self._heard: frozenset[tuple[StreamKind, InstrumentId]] = frozenset()
+        self._held: dict[InstrumentId, list[Command]] = {}
+        self._alert_due_ns = -1
+        self._alerts = 0
+
+    def attach(self, host: Host) -> None:
+        """Give the shell its host; call once, before the engine starts."""
+        super().attach(host)
+        self._heard = frozenset((s.kind, s.instrument_id) for s in host.subscriptions)
+
+    def send(self, command: Command) -> None:
+        """Send a command now, or hold it until its instrument's next event."""
+        instrument_id = command.instrument_id
+        if instrument_id in self._held:
+            self._held[instrument_id].append(command)
+        elif instrument_id in self._only_bars or self._is_closed(instrument_id):
+            self._hold(command)
+        else:
+            self._release(command)
+
+    def _is_closed(self, instrument_id: InstrumentId) -> bool:
+        venue = instrument_id.venue.value
+        arrives_ns = self.clock.timestamp_ns() + self._latency_ns[venue]
+        return self._sessions[venue].at(arrives_ns) is None
+
+    def _release(self, command: Command) -> None:
+        super().send(command)
+        due_ns = self.clock.timestamp_ns() + self._latency_ns[command.instrument_id.venue.value]
+        if due_ns == self._alert_due_ns:
+            return
+        # The engine handles a delayed command only at its symbol's next event or at a timer.
+        self._alert_due_ns = due_ns
+        self._alerts += 1
+        self.clock.set_time_alert_ns(f"due-{self._alerts}", due_ns, ignore)
+
+    def _hold(self, command: Command) -> None:
+        instrument_id = command.instrument_id
+        self._held[instrument_id] = [command]
+        kind = self._ticks.get(instrument_id, StreamKind.TRADES)
+        if (kind, instrument_id) not in self._heard:
+            self.subscribe(kind, str(instrument_id))
+        if len(self._held) == 1:
+            self._hear({name: self._waiting(kind, name) for kind, name in TICKS.items()})
+
+    def _waiting(self, kind: StreamKind, name: str) -> Callable[[TradeTick | QuoteTick], None]:
+        """Return the handler used while something is held; at other times it costs nothing."""
+        deliver = self._market_handlers[name]
+
+        def on_tick(tick: TradeTick | QuoteTick) -> None:
+            instrument_id = tick.instrument_id
+            if self._ticks.get(instrument_id, StreamKind.TRADES) is kind:
+                self._let_go(kind, instrument_id)
+            if (kind, instrument_id) in self._heard:
+                deliver(tick)
+
+        return on_tick
+
+    def _let_go(self, kind: StreamKind, instrument_id: InstrumentId) -> None:
+        for command in self._held.pop(instrument_id, ()):
+            self._release(command)
+        if (kind, instrument_id) not in self._heard:
+            self._leave(kind, instrument_id)
+        if not self._held and self.failure is None:
+            self._hear({name: self._market_handlers[name] for name in TICKS.values()})
+
+    def _leave(self, kind: StreamKind, instrument_id: InstrumentId) -> None:
+        if kind is StreamKind.TRADES:
+            self.unsubscribe_trades(instrument_id)
+        else:
+            self.unsubscribe_quotes(instrument_id)
+
+
+def _ticks(universe: Universe) -> Mapping[InstrumentId, StreamKind]:
+    """Return which kind of tick moves each instrument at the venue: trades before quotes."""
+    found: dict[InstrumentId, Any] = {}
+    for stream in universe.streams:
+        if stream.kind is StreamKind.TRADES:
+            found[stream.instrument_id] = StreamKind.TRADES
+        elif stream.kind is StreamKind.QUOTES:
+            found.setdefault(stream.instrument_id, StreamKind.QUOTES)
+    return found
