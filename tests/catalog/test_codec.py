@@ -75,7 +75,11 @@ def messages_of(cls: type) -> st.SearchStrategy[object]:
     )
 
 
-PAIRS = [(kind, cls) for kind, classes in KIND_TYPES.items() for cls in classes]
+PAIRS = [
+    (kind, cls)
+    for kind, classes in KIND_TYPES.items()
+    for cls in sorted(classes, key=lambda one: one.__name__)  # the same order in every process
+]
 
 
 def same(a: object, b: object) -> bool:
