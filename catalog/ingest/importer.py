@@ -105,8 +105,8 @@ def find_files(paths: Sequence[str]) -> list[Path]:
 
 
 def _readable(path: Path) -> bool:
-    name = path.name.lower().removesuffix(".gz").removesuffix(".zip")
-    return name.endswith(SUFFIXES) or looks_like_recording(path)
+    name = path.name.lower().removesuffix(".gz")
+    return name.endswith((*SUFFIXES, ".zip")) or looks_like_recording(path)
 
 
 def _import(
@@ -116,6 +116,11 @@ def _import(
     if kind is Kind.RECORDING or (kind is None and looks_like_recording(path)):
         done = Recording(batch, path, options.market, options.grid).read(on_bytes)
         return FileReport(path, Kind.RECORDING, done.rows, done.frames, tuple(done.notes))
+    if not _readable(path):
+        raise BadInput(
+            f"{path} is neither a table (.csv, .feather, .parquet, also as .gz or .zip) nor a "
+            "recording: convert it to one of these."
+        )
     instrument_id = instrument_id_for(path, options.instrument)
     is_krx = instrument_id.venue.value == krx.VENUE
     if kind is Kind.KRX_DAILY and not is_krx:

@@ -351,6 +351,12 @@ def test_paths_that_name_nothing(tmp_path: Path, path: str) -> None:
         import_files(Store(tmp_path / "c"), [str(tmp_path / path)], Options(), lambda _d, _t: None)
 
 
+def test_other_files_are_refused_by_their_name(tmp_path: Path) -> None:
+    path = tmp_path / "frames.jsonl"
+    path.write_text("{}")
+    assert "frames.jsonl is neither a table" in refused(path)
+
+
 def test_an_unknown_zone_is_refused(tmp_path: Path) -> None:
     assert "--timezone 'Seoul' is not known" in refused(table(tmp_path, *ROWS), timezone="Seoul")
 
