@@ -189,15 +189,15 @@ def _grid(
 ) -> _Grid:
     fills_ns = np.unique(np.array([fill.ts_ns for fill in fills], dtype=np.int64))
     fills_ns = fills_ns[(fills_ns >= edges_ns[0]) & (fills_ns <= edges_ns[-1])]
-    shown = [marks[name] for name in sorted(traded & marks.keys())]
-    budget = EXAMINED_POINTS // max(len(shown), 1)
-    kept = [series.ts_ns[thin_positions(series.price, budget)] for series in shown]
-    times_ns = np.unique(np.concatenate([fills_ns, edges_ns, *kept]))
-    inside = (times_ns >= edges_ns[0]) & (times_ns <= edges_ns[-1])
     seen = [series.ts_ns for series in marks.values() if len(series.ts_ns)]
     closes_ns = edges_ns
     if seen:
         closes_ns = observed(edges_ns, np.unique(np.concatenate([*seen, fills_ns])))
+    shown = [marks[name] for name in sorted(traded & marks.keys())]
+    budget = EXAMINED_POINTS // max(len(shown), 1)
+    kept = [series.ts_ns[thin_positions(series.price, budget)] for series in shown]
+    times_ns = np.unique(np.concatenate([fills_ns, closes_ns, edges_ns[-1:], *kept]))
+    inside = (times_ns >= edges_ns[0]) & (times_ns <= edges_ns[-1])
     return _Grid(times_ns[inside], closes_ns, fills_ns)
 
 

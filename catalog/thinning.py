@@ -72,8 +72,12 @@ def thin_candles(candles: Candles, count: int) -> Candles:
     n = len(candles)
     if n <= count:
         return candles
-    starts = np.linspace(0, n, count + 1).astype(np.int64)[:-1]
-    ends = np.append(starts[1:], n) - 1
+    return _merged(candles, np.linspace(0, n, count + 1).astype(np.int64)[:-1])
+
+
+def _merged(candles: Candles, starts: IntArray) -> Candles:
+    """Merge each run of candles that begins at one of ``starts``."""
+    ends = np.append(starts[1:], len(candles)) - 1
     return Candles(
         candles.ts_ns[ends],
         candles.open[starts],
@@ -81,6 +85,40 @@ def thin_candles(candles: Candles, count: int) -> Candles:
         np.minimum.reduceat(candles.low, starts),
         candles.close[ends],
     )
+
+
+class CandleCondenser:
+    """Folds candles of any number, batch by batch, into at most ``buckets`` of equal time."""
+
+    def __init__(self, start_ns: int, end_ns: int, buckets: int) -> None:
+        self._start_ns = start_ns
+        self._width_ns = max(-(-(end_ns - start_ns + 1) // buckets), 1)
+        self._parts: list[Candles] = []
+        self._held = 0
+        self._limit = 16 * buckets
+
+    def add(self, candles: Candles) -> None:
+        """Fold one batch in; times ascend and are not before earlier batches."""
+        if len(candles) == 0:
+            return
+        merged = self._merge(candles)
+        self._parts.append(merged)
+        self._held += len(merged)
+        if self._held > self._limit:
+            self._parts = [self.candles()]
+            self._held = len(self._parts[0])
+
+    def candles(self) -> Candles:
+        """Return the merged candles; each is stamped with the last time it holds."""
+        columns = ("ts_ns", "open", "high", "low", "close")
+        if not self._parts:
+            return Candles(np.empty(0, np.int64), *(np.empty(0) for _ in range(4)))
+        joined = (np.concatenate([getattr(part, name) for part in self._parts]) for name in columns)
+        return self._merge(Candles(*joined))
+
+    def _merge(self, candles: Candles) -> Candles:
+        bucket = (candles.ts_ns - self._start_ns) // self._width_ns
+        return _merged(candles, np.flatnonzero(np.diff(bucket, prepend=bucket[0] - 1)))
 
 
 class Condenser:

@@ -22,13 +22,20 @@ UP, DOWN, ACCENT, SHORT = "#1a9c7b", "#d9533f", "#4477dd", "#9b5fd0"
 """Colours of gain, loss, long and short; each reads on white and on near-black."""
 BOOK_COLOURS = (ACCENT, "#d08a1d", "#1a9c7b", SHORT, "#c2528b", "#5f8a2f")
 
-DRAWN_CANDLES = 900
-LINE_POINTS = 3_000
-MARKED_TRADES = 1_500
-"""Trades drawn on one chart; the ones that moved the result most are kept."""
+EQUITY_POINTS = 2_000
+"""Points of one equity line: two per pixel of a wide page, extremes kept."""
+CANDLES, LINE_POINTS, MARKED_TRADES = (400, 3_600, 900), (700, 8_000, 2_500), (150, 1_800, 1_200)
+"""(fewest, shared by all charts, most) on one instrument's chart, so that a page of many charts
+stays under two megabytes. Of too many trades, those that moved the result most are drawn."""
 HOVER_CHARS = 160
 
 type Figure = dict[str, Any]
+
+
+def share(limits: tuple[int, int, int], charts: int) -> int:
+    """Return what one of ``charts`` charts may hold of (fewest, all together, most)."""
+    fewest, together, most = limits
+    return min(max(together // max(charts, 1), fewest), most)
 
 
 def templates() -> dict[str, Any]:
@@ -92,13 +99,13 @@ def _precise(values: Iterable[float]) -> list[float]:
 def equity_figure(source: ReportInput) -> Figure:
     """Return equity over drawdown on one time axis; as per cent where currencies differ."""
     books = source.columns()[:1] if source.equity.total is not None else source.columns()
-    share = len({book.currency for book in books}) > 1
+    relative = len({book.currency for book in books}) > 1
     figure = go.Figure()
     for book, colour in zip(books, _colours(len(books)), strict=True):
         figure.add_traces(
-            _equity_traces(book, colour, source.zone, share=share, alone=len(books) == 1)
+            _equity_traces(book, colour, source.zone, relative=relative, alone=len(books) == 1)
         )
-    title = "since start" if share else books[0].currency if books else ""
+    title = "since start" if relative else books[0].currency if books else ""
     every = np.unique(np.concatenate([book.curve.ts_ns for book in books])) if books else _none()
     figure.update_layout(
         hovermode="x unified",
@@ -113,7 +120,7 @@ def equity_figure(source: ReportInput) -> Figure:
         },
         yaxis={
             "domain": [0.34, 1],
-            "tickformat": "+.2%" if share else ",~r",
+            "tickformat": "+.2%" if relative else ",~r",
             "title": {"text": title},
             "side": "right",
         },
@@ -138,31 +145,41 @@ def _none() -> IntArray:
 
 
 def _equity_traces(
-    book: Book, colour: str, zone: str, *, share: bool, alone: bool
+    book: Book, colour: str, zone: str, *, relative: bool, alone: bool
 ) -> list[go.Scatter]:
-    times = wording.local_ms(book.curve.ts_ns, zone)
+    curve = _thin(book)
+    times = wording.local_ms(curve.ts_ns, zone)
     name = f"{book.venue} {book.currency}"
     start = float(book.start)
-    change = book.curve.value / start - 1 if start > 0 else np.zeros(len(book.curve))
-    shown = _floats(change) if share else _precise(book.curve.value)
-    unit = "" if share else f" {book.currency}"
-    pattern = "%{y:+.3%}" if share else "%{y:,.2f}" + unit + " (%{customdata:+.3%})"
+    change = curve.value / start - 1 if start > 0 else np.zeros(len(curve))
+    shown = _floats(change) if relative else _precise(curve.value)
+    unit = "" if relative else f" {book.currency}"
+    pattern = "%{y:+.3%}" if relative else "%{y:,.2f}" + unit + " (%{customdata:+.3%})"
     line = {"color": colour, "width": 1.6, "shape": "hv"}
-    below = _floats(drawdown_curve(book.curve.value), 5)
+    below = _floats(drawdown_curve(curve.value), 5)
     return [
         go.Scatter(
             x=times, y=shown, name=name, mode="lines", line=line, legendgroup=name,
-            customdata=None if share else _floats(change, 5),
+            customdata=None if relative else _floats(change, 5),
             hovertemplate=pattern + "<extra>" + ("equity" if alone else escape(name)) + "</extra>",
         ),
         go.Scatter(
             x=times, y=below, name=name, mode="lines", yaxis="y2", legendgroup=name,
-            showlegend=False, fill="tozeroy",
+            showlegend=False, fill="tozeroy" if alone else "none",
             line={"color": DOWN if alone else colour, "width": 1, "shape": "hv"},
             fillcolor=_faint(DOWN if alone else colour),
             hovertemplate="%{y:.3%}<extra>" + ("below peak" if alone else "") + "</extra>",
         ),
     ]  # fmt: skip
+
+
+def _thin(book: Book) -> Series:
+    """Thin a book's curve further for the page; its deepest fall stays."""
+    value = book.curve.value
+    trough = int(np.argmin(drawdown_curve(value)))
+    peak = int(np.argmax(value[: trough + 1]))
+    spots = thin_positions(value, EQUITY_POINTS, np.array(sorted({peak, trough})))
+    return Series(book.curve.ts_ns[spots], value[spots])
 
 
 def _faint(colour: str) -> str:
@@ -196,15 +213,15 @@ def _breaks(ts_ns: IntArray, zone: str) -> list[dict[str, object]]:
 # --- trades on price ---
 
 
-def trades_figure(source: ReportInput, instrument_id: str) -> Figure:
-    """Return an instrument's price with the entries, exits and links of its trades."""
+def trades_figure(source: ReportInput, instrument_id: str, charts: int = 1) -> Figure:
+    """Return an instrument's price with its trades, as one of ``charts`` on a page."""
     zone = source.zone_of(instrument_id)
     price = source.prices.get(instrument_id)
-    trades = drawn_trades(source, instrument_id)
-    figure = go.Figure(_price_traces(price, zone, instrument_id))
+    trades = drawn_trades(source, instrument_id, share(MARKED_TRADES, charts))
+    figure = go.Figure(_price_traces(price, zone, instrument_id, charts))
     figure.add_traces(_links(trades, source.run.end_ns, price, zone))
     figure.add_traces(_entries(trades, zone) + _exits(trades, zone))
-    rest = _between(source.executions, instrument_id, trades)
+    rest = _between(source.executions, instrument_id, trades)[: share(MARKED_TRADES, charts)]
     if rest:
         figure.add_trace(_more_fills(rest, zone))
     times = price.ts_ns if price is not None and len(price) else _none()
@@ -222,35 +239,35 @@ def trades_figure(source: ReportInput, instrument_id: str) -> Figure:
     return _plain(figure)
 
 
-def drawn_trades(source: ReportInput, instrument_id: str) -> list[Trade]:
-    """Return an instrument's trades in time order, at most those that moved the result most."""
+def drawn_trades(source: ReportInput, instrument_id: str, most: int) -> list[Trade]:
+    """Return the ``most`` trades that moved an instrument's result most, in time order."""
     own = [trade for trade in source.trades if trade.instrument_id == instrument_id]
-    most = sorted(range(len(own)), key=lambda i: (-abs(own[i].net), i))[:MARKED_TRADES]
-    return [own[i] for i in sorted(most)]
+    largest = sorted(range(len(own)), key=lambda i: (-abs(own[i].net), i))[:most]
+    return [own[i] for i in sorted(largest)]
 
 
-def _price_traces(price: Series | Candles | None, zone: str, name: str) -> list[Any]:
+def _price_traces(price: Series | Candles | None, zone: str, name: str, charts: int) -> list[Any]:
     if price is None or len(price) == 0:
         return []
     if isinstance(price, Candles):
-        few = thin_candles(price, DRAWN_CANDLES)
+        few = thin_candles(price, share(CANDLES, charts))
         return [
             go.Candlestick(
                 x=wording.local_ms(few.ts_ns, zone),
                 open=_precise(few.open), high=_precise(few.high),
                 low=_precise(few.low), close=_precise(few.close),
-                name="price", showlegend=False, opacity=0.55,
+                name="price", showlegend=False, opacity=0.8,
                 increasing={"line": {"color": UP, "width": 1}},
                 decreasing={"line": {"color": DOWN, "width": 1}},
             )
         ]  # fmt: skip
-    spots = thin_positions(price.value, LINE_POINTS)
+    spots = thin_positions(price.value, share(LINE_POINTS, charts))
     return [
         go.Scatter(
             x=wording.local_ms(price.ts_ns[spots], zone),
             y=_precise(price.value[spots]),
             mode="lines", name="price", showlegend=False,
-            line={"color": "#8b93a0", "width": 1.1},
+            line={"color": "#8b93a0", "width": 1.1, "shape": "hv"},
             hovertemplate="%{y:,} <extra>" + escape(name) + "</extra>",
         )
     ]  # fmt: skip
@@ -337,12 +354,11 @@ def _between(
 ) -> list[Execution]:
     """Return fills that neither began nor ended a drawn trade: parts of larger orders."""
     ends = {(t.strategy, t.entry_ns) for t in trades} | {(t.strategy, t.exit_ns) for t in trades}
-    rest = [
+    return [
         e
         for e in executions
         if e.instrument_id == instrument_id and (e.strategy, e.ts_ns) not in ends
     ]
-    return rest[:MARKED_TRADES]
 
 
 def _more_fills(rest: Sequence[Execution], zone: str) -> go.Scatter:

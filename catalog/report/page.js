@@ -27,6 +27,13 @@
     return new Response(stream.pipeThrough(new DecompressionStream("gzip"))).text();
   };
 
+  // Times come as a first one and steps.
+  const restoreTimes = (trace) => {
+    if (!trace.x || !trace.x.steps) return;
+    let at = trace.x.first;
+    trace.x = [at, ...trace.x.steps.map((step) => (at += step))];
+  };
+
   const fail = (reason) => {
     for (const place of places) {
       const said = document.createElement("p");
@@ -48,14 +55,16 @@
   const config = {
     responsive: true,
     displaylogo: false,
-    displayModeBar: "hover",
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+    modeBarButtons: [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]],
     scrollZoom: false,
   };
 
   const layoutOf = (figure, template) => {
     const layout = { ...figure.layout, template };
-    if (narrow.matches) layout.height = Math.round(layout.height * 0.8);
+    if (narrow.matches) {
+      layout.height = Math.round(layout.height * 0.8);
+      layout.dragmode = false; // a finger on the chart scrolls the page
+    }
     return layout;
   };
 
@@ -66,13 +75,19 @@
     runScript(plotly);
     if (typeof Plotly === "undefined") return fail("its script did not start");
     const { charts, templates } = JSON.parse(drawing);
+    for (const chart of Object.values(charts)) chart.data.forEach(restoreTimes);
     const drawn = new Set();
     const themed = () => (dark.matches ? templates.dark : templates.light);
     const draw = (place, template) => {
       const figure = charts[place.id];
-      if (!drawn.has(place)) place.replaceChildren();
+      if (!drawn.has(place)) {
+        place.replaceChildren();
+        place.style.minHeight = "0";
+      }
       drawn.add(place);
-      return Plotly.react(place, figure.data, layoutOf(figure, template), config);
+      const bar = narrow.matches ? false : "hover";
+      const settings = { ...config, displayModeBar: bar };
+      return Plotly.react(place, figure.data, layoutOf(figure, template), settings);
     };
 
     const seen = new IntersectionObserver(

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from catalog.report import figures, parts, wording
 from catalog.report.html import Markup, el, join
@@ -40,7 +40,8 @@ def write_report(source: ReportInput, path: Path) -> Path:
             os.fsync(file.fileno())
         aside.replace(path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        if aside.is_file():
+            aside.unlink()
         raise BadInput(
             f"The report {path} cannot be written ({error.strerror}): free the place or give "
             "another with --out."
@@ -52,44 +53,68 @@ def render(source: ReportInput) -> str:
     """Return the page."""
     names = figures.instruments_by_activity(source)
     drawn = min(len(names), DRAWN_INSTRUMENTS)
-    charts: dict[str, Any] = {"equity": figures.equity_figure(source)}
+    charts: dict[str, figures.Figure] = {"equity": figures.equity_figure(source)} if names else {}
     for i, name in enumerate(names[:drawn]):
-        charts[f"trades-{i}"] = figures.trades_figure(source, name)
-    body = join([_content(source, names, drawn), *_scripts(charts)])
+        charts[f"trades-{i}"] = figures.trades_figure(source, name, drawn)
+    body = join([_content(source, names, drawn), *(_scripts(charts) if charts else [])])
     head = _head(source.run.scenario, source.run.run_id)
     return "<!doctype html>\n" + el("html", head, el("body", body), lang="en") + "\n"
 
 
 def _content(source: ReportInput, names: list[str], drawn: int) -> Markup:
-    section = parts.section
-    zone = wording.zone_label(source.zone, source.run.start_ns)
-    traded = [
-        section("Trades on price", parts.trade_charts(source, names, drawn),
-                parts.trades_table(source), ident="trades",
-                lead="Each entry and exit says why it happened, at what price, and what it cost."),
-        section("Costs", parts.costs(source), ident="costs",
-                lead="What the trading made before anyone was paid, and who took what."),
-    ] if names else []  # fmt: skip
-    main = el(
+    without = el("p", "The charts need JavaScript; every number stands in the tables.",
+                 cls="fallback")  # fmt: skip
+    return el(
         "main",
         parts.masthead(source),
-        el("noscript", el("p", "The charts need JavaScript; every number stands in the tables.",
-                          cls="fallback")),
+        el("noscript", without),
         parts.first_screen(judge(source)),
-        section("Equity", parts.chart("equity", "Equity and drawdown over time", 440),
-                ident="equity-section", lead=f"After costs, with the fall below the last peak. "
-                f"Times in {zone}."),
-        *traded,
-        section("Statistics", parts.statistics(source), ident="statistics",
-                lead="Point at a name to read what it means and how it is computed."),
-        section("Strategies", parts.strategies(source), ident="strategies"),
-        section("Venues", parts.venues(source), ident="venues"),
-        section("Refusals", parts.refusals(source), ident="refusals",
-                lead="What strategies asked for and the capital manager did not grant."),
-        section("Where this comes from", parts.provenance(source), ident="provenance"),
-        el("footer", el("p", "onetape")),
-    )  # fmt: skip
-    return main
+        *(_traded(source, names, drawn) if names else ()),
+        parts.section("Venues", parts.venues(source), ident="venues"),
+        parts.section(
+            "Refusals",
+            parts.refusals(source),
+            ident="refusals",
+            lead="What strategies asked for and the capital manager did not grant.",
+        ),
+        parts.section("Where this comes from", parts.provenance(source), ident="provenance"),
+        el("footer", el("p", "Written by onetape from the run's journal and tape.")),
+    )
+
+
+def _traded(source: ReportInput, names: list[str], drawn: int) -> list[Markup]:
+    """Return the sections that only make sense once something was traded."""
+    zone = wording.zone_label(source.zone, source.run.start_ns)
+    equity = parts.chart("equity", "Equity and drawdown over time", 440)
+    charts = parts.trade_charts(source, names, drawn)
+    return [
+        parts.section(
+            "Equity",
+            equity,
+            ident="equity-section",
+            lead=f"After costs, with the fall below the last peak. Times in {zone}.",
+        ),
+        parts.section(
+            "Trades on price",
+            charts,
+            parts.trades_table(source),
+            ident="trades",
+            lead="Each entry and exit says why it happened, at what price, and what it cost.",
+        ),
+        parts.section(
+            "Costs",
+            parts.costs(source),
+            ident="costs",
+            lead="What the trading made before anyone was paid, and who took what.",
+        ),
+        parts.section(
+            "Statistics",
+            parts.statistics(source),
+            ident="statistics",
+            lead="Point at a name to read what it means and how it is computed.",
+        ),
+        parts.section("Strategies", parts.strategies(source), ident="strategies"),
+    ]
 
 
 # --- head, style and scripts ---
@@ -151,8 +176,21 @@ def packed(ident: str, text: str) -> Markup:
     return el("script", Markup(letters.decode()), id=ident, type=kept, data_bytes=str(len(raw)))
 
 
-def _scripts(charts: Mapping[str, Any]) -> list[Markup]:
-    drawing = {"charts": charts, "templates": figures.templates()}
+def as_steps(trace: figures.Figure) -> figures.Figure:
+    """Return a trace whose times are a first one and steps: half the size once compressed."""
+    x = trace.get("x")
+    if not x or None in x:
+        return trace
+    steps = [after - before for before, after in pairwise(x)]
+    return {**trace, "x": {"first": x[0], "steps": steps}}
+
+
+def _scripts(charts: Mapping[str, figures.Figure]) -> list[Markup]:
+    packed_charts = {
+        name: {**chart, "data": [as_steps(trace) for trace in chart["data"]]}
+        for name, chart in charts.items()
+    }
+    drawing = {"charts": packed_charts, "templates": figures.templates()}
     text = json.dumps(drawing, separators=(",", ":"), sort_keys=True, allow_nan=False)
     return [
         packed("packed-charts", text),

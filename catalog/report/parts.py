@@ -15,15 +15,15 @@ from catalog.equity import Book, StrategyBook
 from catalog.report import wording
 from catalog.report.html import Markup, el, join
 from catalog.report.source import ZERO, ReportInput, venue_of
-from catalog.report.verdict import Doubt, Key, Verdict
+from catalog.report.verdict import Key, Verdict
 from catalog.stats import trades
 from catalog.stats.summary import Group, Statistic, summarise
 from catalog.stats.trades import Trade
 from catalog.stats.values import Undefined
 from catalog.thinning import FloatArray, thin_positions
 
-LISTED_TRADES = 200
-"""Rows of the trades table; more are read by nobody and weigh a megabyte."""
+LISTED_TRADES = 100
+"""Rows of the trades table: half a kilobyte each, and more are read by nobody."""
 LISTED_SLICES = 60
 
 LIMITS = {
@@ -104,8 +104,8 @@ def first_screen(verdict: Verdict) -> Markup:
         "section",
         el("p", verdict.headline, cls="headline"),
         el("p", " ".join(verdict.sentences), cls="lead"),
-        el("div", *map(_key, verdict.keys), cls="keys"),
-        _doubts(verdict.doubts),
+        el("div", *map(_key, verdict.keys), cls="keys") if verdict.keys else "",
+        _doubts(verdict),
         id="verdict",
     )
 
@@ -114,16 +114,25 @@ def _key(key: Key) -> Markup:
     return el(
         "div",
         el("span", key.name, cls="name"),
-        el("span", key.value, cls=f"value {key.tone}".strip()),
+        el(
+            "span",
+            key.value,
+            el("i", key.unit) if key.unit else "",
+            cls=f"value {key.tone}".strip(),
+        ),
         el("span", key.note, cls="beside"),
         cls="key",
     )
 
 
-def _doubts(doubts: Sequence[Doubt]) -> Markup:
-    if not doubts:
-        return el("p", "No automatic check speaks against these numbers.", cls="calm")
-    items = (el("li", el("b", doubt.title), " ", doubt.text) for doubt in doubts)
+def _doubts(verdict: Verdict) -> Markup | str:
+    if not verdict.doubts:
+        calm = "No automatic check speaks against these numbers."
+        return el("p", calm, cls="calm") if verdict.traded else ""
+    said: dict[str, list[str]] = {}
+    for doubt in verdict.doubts:
+        said.setdefault(doubt.title, []).append(doubt.text)
+    items = (el("li", el("b", title), " ", " ".join(texts)) for title, texts in said.items())
     return el("div", el("h3", "Before you believe it"), el("ul", *items), cls="doubts")
 
 
@@ -174,24 +183,24 @@ def _result_words(own: Sequence[Trade]) -> str:
 
 
 def statistics(source: ReportInput) -> Markup:
-    """Return all statistics, one column per book."""
+    """Return all statistics in groups, one column per book."""
     books = source.columns()
     columns = [summarise(source.record(book)) for book in books]
-    head = ["", *(f"{book.venue} ({book.currency})" for book in books)]
     if not columns:
         return el("p", "The run had no money to measure.")
-    groups = [_group(groups, books) for groups in zip(*columns, strict=True)]
-    top = el("thead", el("tr", *(el("th", cell, scope="col") for cell in head)))
-    return el("div", el("table", top, *groups, cls="stats"), cls="scroll")
+    groups = (_group(groups, books) for groups in zip(*columns, strict=True))
+    return el("div", *groups, cls=f"groups of-{min(len(books), 4)}")
 
 
 def _group(groups: Sequence[Group], books: Sequence[Book]) -> Markup:
-    wide = str(len(books) + 1)
-    rows = [el("tr", el("th", groups[0].name, colspan=wide, scope="rowgroup"), cls="group")]
+    names = (f"{book.venue} {book.currency}" for book in books) if len(books) > 1 else ("",)
+    head = el("tr", *(el("th", cell, scope="col") for cell in (groups[0].name, *names)))
+    rows = []
     for row in zip(*(group.statistics for group in groups), strict=True):
         cells = (_value(one, book) for one, book in zip(row, books, strict=True))
         rows.append(el("tr", el("td", tip(row[0].name, row[0].sentence)), *cells))
-    return el("tbody", *rows)
+    made = el("table", el("thead", head), el("tbody", *rows), cls="stats")
+    return el("div", made, cls="scroll")
 
 
 def _value(statistic: Statistic, book: Book) -> Markup:
@@ -203,41 +212,37 @@ def _value(statistic: Statistic, book: Book) -> Markup:
 
 def strategies(source: ReportInput) -> Markup:
     """Return one row per strategy, venue and currency."""
-    head = ("Strategy", "Result after costs", "", "Trades", "Win rate", "Profit factor",
-            "Gross", "Fees", "Tax", "Best", "Worst")  # fmt: skip
+    head = ("Strategy", "After costs", "", "Trades", "Profit factor", "Before costs",
+            "Fees and tax", "Best trade", "Worst trade")  # fmt: skip
     rows = [_strategy_row(source, book) for book in source.equity.strategies]
-    if not rows:
-        return el("p", "No strategy traded.")
-    return table(head, rows)
+    return table(head, rows) if rows else el("p", "No strategy traded.")
 
 
 def _strategy_row(source: ReportInput, book: StrategyBook) -> list[str]:
-    place = (book.strategy, book.venue, book.currency)
+    code, place = book.currency, (book.strategy, book.venue, book.currency)
     own = [t for t in source.trades if (t.strategy, venue_of(t.instrument_id), t.currency) == place]
     results = trades.closed_results(own)
-    tax = sum(
-        (
-            e.tax
-            for e in source.executions
-            if (e.strategy, venue_of(e.instrument_id), e.currency) == place
-        ),
-        ZERO,
-    )
-    code = book.currency
     rate, factor = trades.win_rate(results), trades.profit_factor(results)
+    tax = source.tax_of(*place)
     return [
         el("td", el("b", book.strategy), el("small", f"{book.venue}, {code}")),
-        num(wording.signed_money(book.result, code), book.result),
+        num(wording.signed_amount(book.result, code), book.result),
         el("td", sparkline(book.curve.value), cls="spark"),
-        num(f"{len(results):,}"),
-        num("" if isinstance(rate, Undefined) else wording.percent(rate)),
+        num(f"{len(results):,}", note="" if isinstance(rate, Undefined) else _won(rate)),
         num("" if isinstance(factor, Undefined) else wording.ratio(factor)),
-        num(wording.money(book.result + book.commission, code)),
-        num(wording.money(book.commission - tax, code)),
-        num(wording.money(tax, code)),
-        num(wording.signed_money(max(results), code) if results else ""),
-        num(wording.signed_money(min(results), code) if results else ""),
+        num(wording.signed_amount(book.result + book.commission, code)),
+        num(wording.amount(book.commission, code), note=_taxed(tax, code)),
+        num(wording.signed_amount(max(results), code) if results else ""),
+        num(wording.signed_amount(min(results), code) if results else ""),
     ]
+
+
+def _won(rate: float) -> str:
+    return f"{rate * 100:.0f} % won"
+
+
+def _taxed(tax: Decimal, code: str) -> str:
+    return f"of it tax {wording.amount(tax, code)}" if tax else ""
 
 
 def sparkline(value: FloatArray) -> Markup:
@@ -265,8 +270,8 @@ def sparkline(value: FloatArray) -> Markup:
 
 def venues(source: ReportInput) -> Markup:
     """Return one row per venue and currency, and the total where there is one."""
-    head = ("Venue", "Start", "End", "Result after costs", "Return", "Deepest fall", "Fills",
-            "Traded", "Fees", "Tax")  # fmt: skip
+    head = ("Venue", "Start", "End", "After costs", "Deepest fall", "Fills", "Traded",
+            "Fees and tax")  # fmt: skip
     return table(head, (_venue_row(source, book) for book in source.columns()))
 
 
@@ -276,15 +281,17 @@ def _venue_row(source: ReportInput, book: Book) -> list[str]:
     earned, fall = rows["Total return"], rows["Max drawdown"]
     return [
         el("td", el("b", book.venue), el("small", code)),
-        num(wording.money(book.start, code)),
-        num(wording.money(book.end, code)),
-        num(wording.signed_money(book.result, code), book.result),
-        num(wording.written(earned.value, earned.unit, code), book.result),
+        num(wording.amount(book.start, code)),
+        num(wording.amount(book.end, code)),
+        num(
+            wording.signed_amount(book.result, code),
+            book.result,
+            wording.written(earned.value, earned.unit, code),
+        ),
         num(wording.written(fall.value, fall.unit, code)),
         num(f"{book.fill_count:,}"),
-        num(wording.money(book.notional, code)),
-        num(wording.money(record.fees, code)),
-        num(wording.money(record.tax, code)),
+        num(wording.amount(book.notional, code)),
+        num(wording.amount(book.commission, code), note=_taxed(record.tax, code)),
     ]
 
 
@@ -424,17 +431,18 @@ def _folded(source: ReportInput) -> Iterator[Markup]:
         shown = sorted(run.slices.items())[:LISTED_SLICES]
         rest = len(run.slices) - len(shown)
         more = [el("p", f"and {rest:,} more.")] if rest else []
-        rows = ([el("td", el("code", name)), el("td", el("code", value))] for name, value in shown)
-        body = table(("Stream", "SHA-256 of its rows in the window"), rows)
+        body = _pairs(("Stream", "SHA-256 of its rows in the window"), shown)
         said = el("summary", f"Market data: {wording.count(len(run.slices), 'slice')}")
         yield el("details", said, body, *more)
     if run.packages:
-        rows = (
-            [name, el("td", el("code", version))] for name, version in sorted(run.packages.items())
-        )
-        yield el("details", el("summary", "Packages"), table(("Package", "Version"), rows))
+        body = _pairs(("Package", "Version"), sorted(run.packages.items()))
+        yield el("details", el("summary", "Packages"), body)
     if run.config:
         yield el("details", el("summary", "Scenario as it ran"), el("pre", _indented(run.config)))
+
+
+def _pairs(head: Sequence[str], pairs: Iterable[tuple[str, str]]) -> Markup:
+    return table(head, ([el("code", name), el("code", value)] for name, value in pairs))
 
 
 def _indented(config: str) -> str:

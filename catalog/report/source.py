@@ -102,6 +102,18 @@ class ReportInput:
         total = self.equity.total
         return [total, *books] if total is not None and len(books) > 1 else books
 
+    def tax_of(self, strategy: str | None, venue: str, currency: str) -> Decimal:
+        """Tax paid on a venue in a currency, by one strategy or by all."""
+        return sum(
+            (
+                fill.tax
+                for fill in self.executions
+                if _place(fill.instrument_id, fill.currency) == (venue, currency)
+                and strategy in {None, fill.strategy}
+            ),
+            ZERO,
+        )
+
     def record(self, book: Book) -> Record:
         """What the statistics of a book are computed from, in its currency."""
         if book is self.equity.total and len(self.equity.books) > 1:
@@ -109,8 +121,7 @@ class ReportInput:
             tax = sum((e.tax * self.equity.rates[e.currency] for e in self.executions), ZERO)
         else:
             trades = [t for t in self.trades if _place(t.instrument_id, t.currency) == _of(book)]
-            own = (e for e in self.executions if _place(e.instrument_id, e.currency) == _of(book))
-            tax = sum((e.tax for e in own), ZERO)
+            tax = self.tax_of(None, book.venue, book.currency)
         return Record(
             start=book.start,
             end=book.end,

@@ -41,6 +41,7 @@ class Key:
     value: str
     note: str
     tone: str = ""
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Verdict:
     sentences: Sequence[str]
     keys: Sequence[Key]
     doubts: Sequence[Doubt]
+    traded: bool
 
 
 def judge(source: ReportInput) -> Verdict:
@@ -59,8 +61,9 @@ def judge(source: ReportInput) -> Verdict:
     return Verdict(
         headline=_headline(source, pairs),
         sentences=list(_sentences(source, pairs)),
-        keys=list(_keys(source, pairs)),
+        keys=list(_keys(source, pairs)) if source.executions else [],
         doubts=list(_doubts(source, pairs)),
+        traded=bool(source.executions),
     )
 
 
@@ -70,7 +73,7 @@ type Pairs = Sequence[tuple[Book, Record]]
 def _main_books(source: ReportInput) -> list[Book]:
     """The total where there is one; otherwise every book that traded, or else every book."""
     if source.equity.total is not None:
-        return [source.equity.total]
+        return source.columns()[:1]
     books = [book for book in source.equity.books if book.fill_count or book.result]
     return books or list(source.equity.books)
 
@@ -108,7 +111,7 @@ def _sentences(source: ReportInput, pairs: Pairs) -> Iterator[str]:
     owners = {execution.strategy for execution in source.executions}
     names = {execution.instrument_id for execution in source.executions}
     yield (
-        f"{wording.count(len(owners), 'strategy').replace('strategys', 'strategies')} traded "
+        f"{wording.count(len(owners), 'strategy', 'strategies')} traded "
         f"{wording.count(len(names), 'instrument')} over {over} on {run.mode}."
     )
     for book, record in pairs:
@@ -131,8 +134,8 @@ def _keys(source: ReportInput, pairs: Pairs) -> Iterator[Key]:
         earned = returns.total_return(book.start, book.end)
         note = "" if isinstance(earned, Undefined) else wording.percent(earned, signed=True)
         name = "After costs" if len(pairs) == 1 else f"{book.venue} after costs"
-        value = wording.signed_money(book.result, book.currency)
-        yield Key(name, value, note, _tone(book.result))
+        value = wording.signed_amount(book.result, book.currency)
+        yield Key(name, value, note, _tone(book.result), book.currency)
     for book, record in pairs:
         fall = returns.max_drawdown(record.curve_ns, record.curve)
         name = "Deepest fall" if len(pairs) == 1 else f"{book.venue} deepest fall"
@@ -157,7 +160,7 @@ def _trades_key(source: ReportInput) -> Key:
     results = trades.closed_results(source.trades)
     still_open = sum(not trade.closed for trade in source.trades)
     rate = trades.win_rate(results)
-    notes = [] if isinstance(rate, Undefined) else [f"{wording.percent(rate)} won"]
+    notes = [] if isinstance(rate, Undefined) else [f"{rate * 100:.0f} % won"]
     notes += [f"{still_open} still open"] if still_open else []
     return Key("Closed trades", f"{len(results):,}", ", ".join(notes))
 
@@ -170,7 +173,7 @@ def _costs_key(book: Book, record: Record) -> Key:
         if isinstance(share, Undefined)
         else f"{wording.percent(share)} of the profit before costs"
     )
-    return Key("Costs", wording.money(costs, book.currency), note)
+    return Key("Costs", wording.amount(costs, book.currency), note, unit=book.currency)
 
 
 def _doubts(source: ReportInput, pairs: Pairs) -> Iterator[Doubt]:
@@ -181,6 +184,7 @@ def _doubts(source: ReportInput, pairs: Pairs) -> Iterator[Doubt]:
             where = f" on {book.venue}" if len(pairs) > 1 else ""
             yield from _cost_doubts(book, record, where)
             yield from _record_doubts(source, book, record, where)
+        yield from _year_doubts(pairs)
     yield from (Doubt("Note", note) for note in source.notes)
 
 
@@ -246,15 +250,17 @@ def _record_doubts(source: ReportInput, book: Book, record: Record, where: str) 
             f"{part} of the result{where} stands on open positions at their last known price, "
             "before the cost of closing them.",
         )
-    short = too_short(record)
+    if source.period == DAY and not too_short(record):
+        yield from _sharpe_doubts(record, where)
+
+
+def _year_doubts(pairs: Pairs) -> Iterator[Doubt]:
+    short = too_short(pairs[0][1]) if pairs else None
     if short is not None:
         yield Doubt(
             "Nothing can be said about a year",
-            f"CAGR, Sharpe, Sortino and Calmar{where} are left undefined: "
-            f"a yearly number {short.reason}.",
+            f"CAGR, Sharpe, Sortino and Calmar are left undefined: a yearly number {short.reason}.",
         )
-    elif source.period == DAY:
-        yield from _sharpe_doubts(record, where)
 
 
 def _one_trade_doubt(book: Book, record: Record, where: str) -> Iterator[Doubt]:

@@ -26,11 +26,8 @@ DAY_NS = 24 * HOUR_NS
 
 @lru_cache(64)
 def currency_digits(code: str) -> int:
-    """Return how many digits people read of a currency: won none, dollars two, bitcoin six."""
-    try:
-        precision = int(Currency.from_str(code).precision)
-    except ValueError:
-        return 2
+    """Return how many digits people read of a currency: won none, dollars two, others six."""
+    precision = int(Currency.from_str(code).precision)
     return min(precision, 2 if precision <= 2 or code in CENTS else 6)
 
 
@@ -48,14 +45,24 @@ def number(value: Decimal, digits: int) -> str:
     return _minus(f"{rounded:,f}")
 
 
+def amount(value: Decimal, code: str) -> str:
+    """Write an amount in a currency's digits: ``1,234``."""
+    return number(value, currency_digits(code))
+
+
 def money(value: Decimal, code: str) -> str:
     """Write an amount with its currency: ``1,234 KRW``."""
-    return f"{number(value, currency_digits(code))} {code}"
+    return f"{amount(value, code)} {code}"
+
+
+def signed_amount(value: Decimal, code: str) -> str:
+    """Write a result with its sign, in a currency's digits: ``+1,234``."""
+    return ("+" if value > 0 else "") + amount(value, code)
 
 
 def signed_money(value: Decimal, code: str) -> str:
     """Write a result with its sign: ``+1,234 KRW``."""
-    return ("+" if value > 0 else "") + money(value, code)
+    return f"{signed_amount(value, code)} {code}"
 
 
 def exact(value: Decimal) -> str:
@@ -86,9 +93,9 @@ def ratio(value: float) -> str:
     return _minus(f"{value:,.2f}") if abs(value) < 1000 else _minus(f"{value:,.0f}")
 
 
-def count(value: int, noun: str) -> str:
-    """Write a count with its noun: ``1 trade``, ``2 trades``."""
-    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
+def count(value: int, noun: str, many: str = "") -> str:
+    """Write a count with its noun: ``1 trade``, ``2 trades``; ``many`` is an irregular plural."""
+    return f"{value:,} {noun if value == 1 else many or noun + 's'}"
 
 
 def duration(span_ns: int) -> str:

@@ -92,8 +92,8 @@ def summarise(record: Record) -> list[Group]:
     return [
         Group("Result", _result(record)),
         Group("Risk", _risk(record)),
-        Group("Trades", _trades(record)),
         Group("Activity", _activity(record)),
+        Group("Trades", _trades(record)),
         Group("Costs", _costs(record)),
     ]
 

@@ -1,7 +1,7 @@
 """Made-up runs for the report's tests: seeded, realistic in shape, small."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -322,3 +322,19 @@ def one_instant() -> ReportInput:
     """A window of one point."""
     series = Series(np.array([ns(SAMSUNG.start)], np.int64), np.array([71_400.0]))
     return make([(SAMSUNG, series, [])], {("KRX", "KRW"): Decimal(10_000_000)})
+
+
+def many_instruments(count: int) -> ReportInput:
+    """A day of Binance with ``count`` instruments, 20 trades each."""
+    parts = []
+    for i in range(count):
+        listing = Listing(
+            instrument_id=f"COIN{i:02d}USDT-PERP.BINANCE",
+            venue="BINANCE",
+            currency="USDT",
+            margin=True,
+        )
+        market = replace(BITCOIN, listing=listing)
+        series = walk(market, 100 + i)
+        parts.append((market, series, trades_on(market, series, "sma-cross", 20, i)))
+    return make(parts, {("BINANCE", "USDT"): Decimal(2_000_000)})
