@@ -35,7 +35,7 @@ class VenueTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
     maker_bps: Decimal | None = None
     taker_bps: Decimal | None = None
     sell_tax_bps: Decimal | None = None
-    leverage: int = 1
+    leverage: int | None = None
 
 
 class CapitalTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

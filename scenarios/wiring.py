@@ -34,6 +34,7 @@ from strategies.decider import Params, Setup, Strategy
 from strategies.errors import BadInput
 from strategies.host.core import AnyStrategy, Host, Subscription, handles
 from strategies.host.marks import LastPrices
+from strategies.markets import binance
 from strategies.markets.facts import InstrumentFacts, MarketFacts
 from strategies.markets.instruments import facts_of
 from strategies.ports import Clock, Journal, Orders, StreamKind
@@ -261,8 +262,18 @@ def _venue(name: str, table: VenueTable, scenario: Scenario) -> VenueSpec:
         maker_rate=_rate(table.maker_bps),
         taker_rate=_rate(table.taker_bps),
         sell_tax_rate=_rate(table.sell_tax_bps),
-        leverage=Decimal(table.leverage),
+        leverage=_leverage(kind, table),
     )
+
+
+def _leverage(kind: VenueKind, table: VenueTable) -> Decimal:
+    """Return the account's leverage: what binds exposure is the capital manager, not the margin.
+
+    The engine asks margin for the whole of an order that turns a position around, the venue only
+    for the part that opens; at a leverage of 1 every turn would be denied.
+    """
+    default = binance.DEFAULT_LEVERAGE if kind is VenueKind.BINANCE_USDM else 1
+    return Decimal(default if table.leverage is None else table.leverage)
 
 
 def _rate(bps: Decimal | None) -> Decimal | None:

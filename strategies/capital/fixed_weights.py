@@ -215,7 +215,7 @@ class FixedWeights:
         """Return the quantity that this instrument's even share of the allocation buys."""
         allocation, code = self._allocation_raw(ask), ask.facts.currency.code
         share = allocation // self._config.symbols[ask.strategy, ask.ledger.venue]
-        limits = [share, allocation - _use_raw(ask), ask.ledger.free_raw()]
+        limits = [share, allocation - _use_raw(ask), _free_raw(ask)]
         if code in self._config.order_max_raw:
             limits.append(self._config.order_max_raw[code])
         if code in self._config.symbol_max_raw:
@@ -225,7 +225,7 @@ class FixedWeights:
         return max(0, min(limits)) * RAW_ONE // per_unit
 
     def _check_money(self, ask: _Ask) -> Refusal | None:
-        opens, currency, ledger = ask.opens_raw, ask.facts.currency, ask.ledger
+        opens, currency = ask.opens_raw, ask.facts.currency
         if not opens:
             return None
         value = notional_raw(ask.price_raw, opens, currency)
@@ -238,7 +238,7 @@ class FixedWeights:
             (Limit.ORDER, self._config.order_max_raw.get(currency.code, need)),
             (Limit.SYMBOL, self._symbol_left_raw(ask, need)),
             (Limit.ALLOCATION, self._allocation_raw(ask) - _use_raw(ask)),
-            (Limit.CASH, ledger.free_raw()),
+            (Limit.CASH, _free_raw(ask)),
         ):
             if need > allowed:
                 most = _money(max(0, allowed), currency)
@@ -278,7 +278,7 @@ class FixedWeights:
         most = self._config.symbol_max_raw.get(ask.facts.currency.code)
         if most is None:
             return unlimited
-        return most - ask.ledger.symbol_raw.get(ask.facts.instrument_id, 0)
+        return most - ask.ledger.symbol_raw.get(ask.facts.instrument_id, 0) + _freed_raw(ask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +330,19 @@ def _change_to(intent: Target, expected: int) -> _Change | str:
 def _use_raw(ask: _Ask) -> int:
     ledger = ask.ledger
     committed = ledger.committed_raw.get(ask.strategy, 0)
-    return committed + ledger.reserved_raw.get(ask.strategy, 0)
+    return committed + ledger.reserved_raw.get(ask.strategy, 0) - _freed_raw(ask)
+
+
+def _free_raw(ask: _Ask) -> int:
+    return ask.ledger.free_raw() + (_freed_raw(ask) if ask.ledger.margin else 0)
+
+
+def _freed_raw(ask: _Ask) -> int:
+    """Return the cost of the position this very order closes before it opens the other side."""
+    holding = ask.ledger.holding(ask.strategy, ask.facts.instrument_id)
+    if ask.closes_raw == 0 or holding.net_raw == 0:
+        return 0
+    return holding.cost_raw * min(ask.closes_raw, abs(holding.net_raw)) // abs(holding.net_raw)
 
 
 def _refuse(ask: _Ask, limit: Limit, asked: str, allowed: str) -> Refusal:

@@ -25,19 +25,22 @@ from strategies.errors import BadInput
 from strategies.markets.facts import MarketFacts
 from strategies.markets.sessions import ContinuousDays
 
+DEFAULT_LEVERAGE = 20
+"""Initial leverage of a USD-M account that never changed it, as generally published in 2026; a scenario sets its own."""
+
 VENUE_USDM = "BINANCE"
 VENUE_SPOT = "BINANCE_SPOT"
 USDT = Currency.from_str("USDT")
 
 USDM_MAKER_RATE = Decimal("0.0002")
 USDM_TAKER_RATE = Decimal("0.0005")
-"""Regular users, USDT contracts, without the 10 % discount for paying in BNB.
-Source: Binance futures fee schedule, read 2026-11."""
+"""Regular users (VIP 0), USDT contracts, without the 10 % discount for paying in BNB, as generally
+published in 2026; an account's own rates are set in the scenario (maker_bps, taker_bps)."""
 
 SPOT_MAKER_RATE = Decimal("0.001")
 SPOT_TAKER_RATE = Decimal("0.001")
-"""Regular users, without the discount for paying in BNB. Source: Binance spot fee schedule, read
-2026-11. The real venue takes a buyer's fee in the bought asset; the engine takes it in the quote
+"""Regular users (VIP 0), without the discount for paying in BNB, as generally published in 2026; an
+account's own rates are set in the scenario. The real venue takes a buyer's fee in the bought asset; the engine takes it in the quote
 currency, so a spot fill always delivers its whole quantity."""
 
 MARGIN_SHARE = Decimal(1)

@@ -138,6 +138,11 @@ def test_targets_close_flip_and_hold_still() -> None:
     flip = granted(target(PositionSide.SHORT, "0.300"))
     assert (flip.side, flip.quantity, flip.reduces) == (SELL, quantity("0.800"), False)
     books.fill(flip, "50000.0")
+    unsized = granted(target(PositionSide.LONG))
+    # It closes 0.300 and opens what 100,000 buys at 50,000, a buffer of 1 % and the fee:
+    # 100,000 / 50,525.25 = 1.979
+    assert (unsized.side, unsized.quantity, unsized.reduces) == (BUY, quantity("2.279"), False)
+    books.end(unsized)
     flat = granted(target(PositionSide.FLAT))
     assert (flat.side, flat.quantity, flat.reduces) == (BUY, quantity("0.300"), True)
     books.fill(flat, "50000.0")
