@@ -5,15 +5,16 @@ dark template, which the page switches. Text of people is escaped before it reac
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 
 from catalog.equity import Book
 from catalog.report import wording
-from catalog.report.source import ZERO, Execution, ReportInput
+from catalog.report.source import Execution, ReportInput
 from catalog.stats.returns import drawdown_curve
 from catalog.stats.trades import Trade
 from catalog.thinning import Candles, IntArray, Series, thin_candles, thin_positions
@@ -22,9 +23,9 @@ UP, DOWN, ACCENT, SHORT = "#1a9c7b", "#d9533f", "#4477dd", "#9b5fd0"
 """Colours of gain, loss, long and short; each reads on white and on near-black."""
 BOOK_COLOURS = (ACCENT, "#d08a1d", "#1a9c7b", SHORT, "#c2528b", "#5f8a2f")
 
-EQUITY_POINTS = 2_000
-"""Points of one equity line: two per pixel of a wide page, extremes kept."""
-CANDLES, LINE_POINTS, MARKED_TRADES = (400, 3_600, 900), (700, 8_000, 2_500), (150, 1_800, 1_200)
+EQUITY_POINTS = 1_400
+"""Points of one equity line: more than a wide page has pixels, extremes kept."""
+CANDLES, LINE_POINTS, MARKED_TRADES = (300, 2_400, 900), (600, 6_000, 2_500), (80, 1_000, 1_000)
 """(fewest, shared by all charts, most) on one instrument's chart, so that a page of many charts
 stays under two megabytes. Of too many trades, those that moved the result most are drawn."""
 HOVER_CHARS = 160
@@ -206,6 +207,7 @@ def _breaks(ts_ns: IntArray, zone: str) -> list[dict[str, object]]:
     widest = int(np.argmax(gaps))
     if gaps[widest] > 180:
         first, last = int(minutes[widest]) + 1, int(minutes[(widest + 1) % len(minutes)])
+        last -= last % 30  # markets open on the half hour; the first bar may come later
         found.append({"bounds": [first / 60, last / 60], "pattern": "hour"})
     return found
 
@@ -311,7 +313,7 @@ def _entries(trades: Sequence[Trade], zone: str) -> list[go.Scatter]:
         ("short entry", "triangle-down", SHORT, [t for t in trades if not t.long]),
     ):
         if chosen:
-            points = [(t.entry_ns, float(t.entry_price), _entry_text(t, zone)) for t in chosen]
+            points = [_Point(t.entry_ns, t.entry_price, _entry_text(t)) for t in chosen]
             found.append(_markers(points, name, symbol, colour, zone))
     return found
 
@@ -320,7 +322,7 @@ def _exits(trades: Sequence[Trade], zone: str) -> list[go.Scatter]:
     found = []
     for name, colour, wins in (("exit with gain", UP, True), ("exit with loss", DOWN, False)):
         points = [
-            (t.exit_ns, float(t.exit_price), _exit_text(t, zone))
+            _Point(t.exit_ns, t.exit_price, _exit_text(t))
             for t in trades
             if t.exit_ns is not None and t.exit_price is not None and (t.net > 0) is wins
         ]
@@ -329,23 +331,28 @@ def _exits(trades: Sequence[Trade], zone: str) -> list[go.Scatter]:
     return found
 
 
+class _Point(NamedTuple):
+    """One marker; ``said`` is what its hover says before and after price and time."""
+
+    ts_ns: int
+    price: Decimal
+    said: tuple[str, str, str]
+
+
 def _markers(
-    points: Sequence[tuple[int, float, str]],
-    name: str,
-    symbol: str,
-    colour: str,
-    zone: str,
-    size: int = 11,
+    points: Sequence[_Point], name: str, symbol: str, colour: str, zone: str, size: int = 11
 ) -> go.Scatter:
-    times = np.array([point[0] for point in points], np.int64)
+    times = np.array([point.ts_ns for point in points], np.int64)
+    short = f"{wording.local_time(points[0].ts_ns, zone):%Z}"
     return go.Scatter(
         x=wording.local_ms(times, zone),
-        y=_precise(point[1] for point in points),
-        customdata=[point[2] for point in points],
+        y=_precise(float(point.price) for point in points),
+        customdata=[point.said for point in points],
         mode="markers", name=name, cliponaxis=False,
         marker={"symbol": symbol, "color": colour, "size": size,
                 "line": {"color": "rgba(255,255,255,0.9)", "width": 1}},
-        hovertemplate="%{customdata}<extra></extra>",
+        hovertemplate="<b>%{customdata[0]} at %{y:,.9~g}</b><br>%{customdata[1]} · "
+        f"%{{x|%Y-%m-%d %H:%M:%S}} {escape(short)}<br>%{{customdata[2]}}<extra></extra>",
     )  # fmt: skip
 
 
@@ -362,7 +369,7 @@ def _between(
 
 
 def _more_fills(rest: Sequence[Execution], zone: str) -> go.Scatter:
-    points = [(e.ts_ns, float(e.price), _fill_text(e, zone)) for e in rest]
+    points = [_Point(e.ts_ns, e.price, _fill_text(e)) for e in rest]
     trace = _markers(points, "more fills", "circle-open", "#8b93a0", zone, size=6)
     trace.marker.line = {"color": "#8b93a0", "width": 1.4}
     return trace
@@ -371,9 +378,10 @@ def _more_fills(rest: Sequence[Execution], zone: str) -> go.Scatter:
 # --- hovers ---
 
 
-def _lines(strategy: str, head: str, when: str, *rest: str) -> str:
-    said = [escape(line) for line in rest if line]
-    return "<br>".join([f"<b>{escape(head)}</b>", f"{escape(strategy)} · {escape(when)}", *said])
+def _said(head: str, strategy: str, *rest: str) -> tuple[str, str, str]:
+    """Return a hover's own words, escaped; price and time are added from the axes."""
+    lines = "<br>".join(escape(line) for line in rest if line)
+    return escape(head), escape(strategy), lines
 
 
 def _cut(reason: str) -> str:
@@ -391,23 +399,20 @@ def _wrapped(reason: str, width: int = 56) -> list[str]:
     return lines
 
 
-def _entry_text(trade: Trade, zone: str) -> str:
-    side = "Long" if trade.long else "Short"
-    head = f"{side} {wording.exact(trade.quantity)} at {wording.price(trade.entry_price)}"
-    when = wording.moment(trade.entry_ns, zone)
+def _entry_text(trade: Trade) -> tuple[str, str, str]:
+    head = f"{'Long' if trade.long else 'Short'} {wording.exact(trade.quantity)}"
     verb = "came to" if trade.closed else "stands at"
     result = f"{verb} {wording.signed_money(trade.net, trade.currency)} after costs"
-    return _lines(trade.strategy, head, when, *_wrapped(trade.entry_reason), result)
+    return _said(head, trade.strategy, *_wrapped(trade.entry_reason), result)
 
 
-def _exit_text(trade: Trade, zone: str) -> str:
-    exit_ns, exit_price, code = trade.exit_ns or 0, trade.exit_price or ZERO, trade.currency
-    held = wording.duration(exit_ns - trade.entry_ns)
+def _exit_text(trade: Trade) -> tuple[str, str, str]:
+    code = trade.currency
+    held = wording.duration((trade.exit_ns or 0) - trade.entry_ns)
     gross, fees = wording.signed_money(trade.gross, code), wording.money(trade.fees, code)
-    return _lines(
+    return _said(
+        f"{wording.signed_money(trade.net, code)}, out",
         trade.strategy,
-        f"Out at {wording.price(exit_price)}: {wording.signed_money(trade.net, code)}",
-        wording.moment(exit_ns, zone),
         *_wrapped(trade.exit_reason),
         f"held {held}, in at {wording.price(trade.entry_price)}",
         f"before costs {gross}, fees {fees}",
@@ -415,13 +420,10 @@ def _exit_text(trade: Trade, zone: str) -> str:
     )
 
 
-def _fill_text(fill: Execution, zone: str) -> str:
-    side = "Bought" if fill.buy else "Sold"
-    head = f"{side} {wording.exact(fill.quantity)} at {wording.exact(fill.price)}"
+def _fill_text(fill: Execution) -> tuple[str, str, str]:
+    head = f"{'Bought' if fill.buy else 'Sold'} {wording.exact(fill.quantity)}"
     fee = f"fee {wording.money(fill.fee, fill.currency)}"
-    return _lines(
-        fill.strategy, head, wording.moment(fill.ts_ns, zone), *_wrapped(fill.reason), fee
-    )
+    return _said(head, fill.strategy, *_wrapped(fill.reason), fee)
 
 
 def instruments_by_activity(source: ReportInput) -> list[str]:

@@ -22,7 +22,7 @@ from catalog.stats.trades import Trade
 from catalog.stats.values import Undefined
 from catalog.thinning import FloatArray, thin_positions
 
-LISTED_TRADES = 100
+LISTED_TRADES = 60
 """Rows of the trades table: half a kilobyte each, and more are read by nobody."""
 LISTED_SLICES = 60
 
@@ -102,7 +102,7 @@ def first_screen(verdict: Verdict) -> Markup:
     """Return the verdict, the numbers that matter, and what not to believe."""
     return el(
         "section",
-        el("p", verdict.headline, cls="headline"),
+        el("p", verdict.headline.replace(" %", "\N{NO-BREAK SPACE}%"), cls="headline"),
         el("p", " ".join(verdict.sentences), cls="lead"),
         el("div", *map(_key, verdict.keys), cls="keys") if verdict.keys else "",
         _doubts(verdict),
@@ -247,7 +247,7 @@ def _taxed(tax: Decimal, code: str) -> str:
 
 def sparkline(value: FloatArray) -> Markup:
     """Return a result over time as a small drawing, zero as a faint line."""
-    spots = thin_positions(value, 120)
+    spots = thin_positions(value, 64)
     series = value[spots]
     low, high = min(float(series.min()), 0.0), max(float(series.max()), 0.0)
     span = (high - low) or 1.0

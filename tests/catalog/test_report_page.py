@@ -167,8 +167,9 @@ def _traces(drawing: dict[str, Any]) -> list[dict[str, Any]]:
     return [trace for chart in drawing["charts"].values() for trace in chart["data"]]
 
 
-def _texts(values: list[object] | None) -> list[str]:
-    return [value for value in values or [] if isinstance(value, str)]
+def _texts(values: list[Any] | None) -> list[str]:
+    rows = (value for value in values or [] if isinstance(value, list))
+    return [text for row in rows for text in row]
 
 
 def test_times_are_in_the_venues_zone_by_name(page: Page) -> None:
