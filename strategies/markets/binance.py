@@ -26,7 +26,8 @@ from strategies.markets.facts import MarketFacts
 from strategies.markets.sessions import ContinuousDays
 
 DEFAULT_LEVERAGE = 20
-"""Initial leverage of a USD-M account that never changed it, as generally published in 2026; a scenario sets its own."""
+"""Initial leverage of a USD-M account that never changed it, as generally published in 2026; a
+scenario sets its own."""
 
 VENUE_USDM = "BINANCE"
 VENUE_SPOT = "BINANCE_SPOT"
@@ -40,8 +41,8 @@ published in 2026; an account's own rates are set in the scenario (maker_bps, ta
 SPOT_MAKER_RATE = Decimal("0.001")
 SPOT_TAKER_RATE = Decimal("0.001")
 """Regular users (VIP 0), without the discount for paying in BNB, as generally published in 2026; an
-account's own rates are set in the scenario. The real venue takes a buyer's fee in the bought asset; the engine takes it in the quote
-currency, so a spot fill always delivers its whole quantity."""
+account's own rates are set in the scenario. The real venue takes a buyer's fee in the bought
+asset; the engine takes it in the quote currency, so a spot fill delivers its whole quantity."""
 
 MARGIN_SHARE = Decimal(1)
 """Initial and maintenance margin before leverage: the engine divides it by the leverage, which
