@@ -10,7 +10,7 @@ from importlib.metadata import version
 from scenarios.screen import Screen
 from strategies.errors import BadInput, OnetapeError
 
-COMMANDS = ("demo", "run", "runs", "report", "journal", "verify", "report", "data", "new", "doctor")
+COMMANDS = ("demo", "run", "runs", "report", "journal", "verify", "data", "new", "doctor")
 
 
 def build_parser() -> argparse.ArgumentParser:
