@@ -25,9 +25,11 @@ BOOK_COLOURS = (ACCENT, "#d08a1d", "#1a9c7b", SHORT, "#c2528b", "#5f8a2f")
 
 EQUITY_POINTS = 1_400
 """Points of one equity line: more than a wide page has pixels, extremes kept."""
-CANDLES, LINE_POINTS, MARKED_TRADES = (300, 2_400, 900), (600, 6_000, 2_500), (80, 1_000, 1_000)
+CANDLES, LINE_POINTS, MARKED_TRADES = (300, 2_400, 900), (600, 6_000, 2_500), (80, 800, 800)
 """(fewest, shared by all charts, most) on one instrument's chart, so that a page of many charts
 stays under two megabytes. Of too many trades, those that moved the result most are drawn."""
+CROWDED = 150
+"""More markers of one kind than this are drawn smaller, so that the price stays visible."""
 HOVER_CHARS = 160
 
 type Figure = dict[str, Any]
@@ -223,7 +225,7 @@ def trades_figure(source: ReportInput, instrument_id: str, charts: int = 1) -> F
     figure = go.Figure(_price_traces(price, zone, instrument_id, charts))
     figure.add_traces(_links(trades, source.run.end_ns, price, zone))
     figure.add_traces(_entries(trades, zone) + _exits(trades, zone))
-    rest = _between(source.executions, instrument_id, trades)[: share(MARKED_TRADES, charts)]
+    rest = _between(source, instrument_id)[: share(MARKED_TRADES, charts)]
     if rest:
         figure.add_trace(_more_fills(rest, zone))
     times = price.ts_ns if price is not None and len(price) else _none()
@@ -343,6 +345,8 @@ def _markers(
     points: Sequence[_Point], name: str, symbol: str, colour: str, zone: str, size: int = 11
 ) -> go.Scatter:
     times = np.array([point.ts_ns for point in points], np.int64)
+    if len(points) > CROWDED:
+        size -= 4
     short = f"{wording.local_time(points[0].ts_ns, zone):%Z}"
     return go.Scatter(
         x=wording.local_ms(times, zone),
@@ -356,15 +360,14 @@ def _markers(
     )  # fmt: skip
 
 
-def _between(
-    executions: Iterable[Execution], instrument_id: str, trades: Sequence[Trade]
-) -> list[Execution]:
-    """Return fills that neither began nor ended a drawn trade: parts of larger orders."""
-    ends = {(t.strategy, t.entry_ns) for t in trades} | {(t.strategy, t.exit_ns) for t in trades}
+def _between(source: ReportInput, instrument_id: str) -> list[Execution]:
+    """Return fills that neither began nor ended a trade: parts of larger orders."""
+    own = [trade for trade in source.trades if trade.instrument_id == instrument_id]
+    ends = {(t.strategy, t.entry_ns) for t in own} | {(t.strategy, t.exit_ns) for t in own}
     return [
-        e
-        for e in executions
-        if e.instrument_id == instrument_id and (e.strategy, e.ts_ns) not in ends
+        fill
+        for fill in source.executions
+        if fill.instrument_id == instrument_id and (fill.strategy, fill.ts_ns) not in ends
     ]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from catalog.equity import Book, StrategyBook
 from catalog.report import wording
+from catalog.report.figures import MARKED_TRADES, share
 from catalog.report.html import Markup, el, join
 from catalog.report.source import ZERO, ReportInput, venue_of
 from catalog.report.verdict import Key, Verdict
@@ -160,7 +161,9 @@ def trade_charts(source: ReportInput, names: Sequence[str], drawn: int) -> Marku
         zone = source.zone_of(name)
         own = [trade for trade in source.trades if trade.instrument_id == name]
         label = f"times in {wording.zone_label(zone, source.run.start_ns)}"
-        head = el("h3", name, el("small", f"{_result_words(own)}, {label}"))
+        marked = share(MARKED_TRADES, drawn)
+        most = f", the {marked} that moved it most are drawn" if len(own) > marked else ""
+        head = el("h3", name, el("small", f"{_result_words(own)}{most}, {label}"))
         parts.append(el("div", head, chart(f"trades-{i}", f"Trades of {name}", 420), cls="plot"))
     rest = len(names) - drawn
     if rest > 0:
