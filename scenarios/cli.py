@@ -1,6 +1,7 @@
 """The `onetape` program: finds the command, runs it, turns errors into one sentence and a code."""
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -30,6 +31,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 good, 1 failed, 2 bad input."""
+    # Journals, tokens and reports are the user's alone.
+    os.umask(0o077)
     args = build_parser().parse_args(argv)
     screen = Screen(as_json=args.json, debug=args.debug)
     try:

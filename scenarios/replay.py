@@ -6,7 +6,7 @@ the run: rows fed against rows delivered, ledgers against the engine's accounts.
 
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -20,9 +20,8 @@ from catalog.tape import ORDER_STREAM, Window, read_windows, stream_name
 from scenarios.replay_host import ReplayHost
 from scenarios.simulated_venues import add_venue
 from scenarios.wiring import Composition, Universe, compose
-from strategies.capital.ledger import VenueLedger, notional_raw
+from strategies.capital.ledger import VenueLedger
 from strategies.errors import InvariantBroken
-from strategies.host.marks import LastPrices
 from strategies.ports import Journal, Kind, message_id
 
 type Progress = Callable[[int, int], None]
@@ -216,30 +215,31 @@ class _Replay:
             orders=counts.orders,
             fills=counts.fills,
             refusals=counts.refusals,
-            pnl=profit(self._universe, ledgers, self._made.marks),
+            pnl=profit(self._universe, self._made),
             balances=balances,
         )
 
 
-def profit(
-    universe: Universe, ledgers: Mapping[str, VenueLedger], marks: LastPrices
-) -> dict[str, Decimal]:
-    """Return equity at the last prices less starting balances, by the venues' currency."""
-    total: dict[str, int] = {}
-    for name, ledger in ledgers.items():
-        code = ledger.currency.code
-        started = {money.currency.code: money.raw for money in universe.venues[name].balances}
-        gain = ledger.cash_raw() - started.get(code, 0)
-        for (_, instrument_id), holding in ledger.holdings.items():
-            price = marks.price(instrument_id)
-            if price is None or holding.net_raw == 0:
-                continue
-            value = notional_raw(price.raw, abs(holding.net_raw), ledger.currency)
-            if ledger.margin:
-                value -= holding.cost_raw
-            gain += value if holding.net_raw > 0 else -value
-        total[code] = total.get(code, 0) + gain
-    return {code: Decimal(raw) / 10**16 for code, raw in total.items()}
+def profit(universe: Universe, made: Composition) -> dict[str, Decimal]:
+    """Return what all strategies made at the last prices, fees and tax taken off, by currency.
+
+    The sum over strategies is what fills cost and brought plus what is open: on a netted margin
+    account the engine splits it otherwise into realised and unrealised, but not in all.
+    """
+    currencies = {market.currency.code: market.currency for market in universe.markets.values()}
+    total = dict.fromkeys(currencies, Decimal(0))
+    for strategy in made.strategies:
+        for instrument_id, facts in strategy.instruments.items():
+            position = strategy.position(instrument_id)
+            price = made.marks.price(instrument_id)
+            gain = position.realized - position.fees
+            if price is not None:
+                gain += position.unrealized(price.as_decimal())
+            total[facts.currency.code] += gain
+    return {
+        code: amount.quantize(Decimal(1).scaleb(-currencies[code].precision))
+        for code, amount in total.items()
+    }
 
 
 def _raw(money: Money | None) -> int:

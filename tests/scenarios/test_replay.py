@@ -1,16 +1,19 @@
 """Replays: same digest whatever the process, the window size and the database; exact books."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from nautilus_trader.model import OrderSide
 from small_market import COMPETITION, journalled, onetape, run, scenario_of, small_market, verify
 
+from catalog.store import Store
 from scenarios.settings import Settings
 from strategies.errors import BadInput, DeciderFailed
 from strategies.messages import Fill, Grant, Limit, Refusal, Submit
-from strategies.ports import Kind
+from strategies.ports import Kind, StreamKind
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +96,42 @@ def test_another_order_of_strategies_is_another_run(market: Settings, tmp_path: 
     assert first.digest != second.digest
 
 
+def test_the_result_is_what_fills_brought_and_what_is_left_is_worth(
+    market: Settings, tmp_path: Path
+) -> None:
+    # Two strategies hold the same perpetual: the engine nets them, the result may not depend on it.
+    outcome = run(market, scenario_of(tmp_path))
+    journal, found = journalled(market, outcome.run_id)
+    fills = [e.message for e in journal.entries(found) if isinstance(e.message, Fill)]
+    left: dict[str, Decimal] = {}
+    gains: dict[str, Decimal] = {}
+    for fill in fills:
+        code, name = fill.commission.currency.code, str(fill.instrument_id)
+        sign = 1 if fill.side == OrderSide.BUY else -1
+        size = fill.quantity.as_decimal() * sign
+        paid = fill.price.as_decimal() * size + fill.commission.as_decimal()
+        gains[code] = gains.get(code, Decimal(0)) - paid
+        left[name] = left.get(name, Decimal(0)) + size
+    for name, size in left.items():
+        code = "KRW" if name.endswith("KRX") else "USDT"
+        gains[code] += size * last_price(market, name)
+    assert outcome.result.pnl["KRW"] == gains["KRW"]
+    assert abs(outcome.result.pnl["USDT"] - gains["USDT"]) < Decimal("0.0000001")
+
+
+def last_price(market: Settings, name: str) -> Decimal:
+    """Return the price of the last row that strategies heard: a bar where it closes last."""
+    store = Store(market.catalog)
+    found: list[tuple[int, int, Decimal]] = []
+    for kind, topic, column in (
+        (StreamKind.TRADES, name, "price"),
+        (StreamKind.BARS, f"{name}-1-MINUTE-LAST-EXTERNAL", "close"),
+    ):
+        row = pq.read_table(store.files(kind, topic)[-1]).to_pylist()[-1]
+        found.append((row["ts_init"].value, len(found), row[column]))
+    return max(found)[2]
+
+
 BAR_SCENARIO = """
 name = "one-entry"
 [venues.BINANCE]
@@ -138,11 +177,6 @@ def test_an_order_decided_on_a_close_fills_at_the_next_open(
 
 
 def _bars(market: Settings) -> list[dict[str, object]]:
-    import pyarrow.parquet as pq
-
-    from catalog.store import Store
-    from strategies.ports import StreamKind
-
     topic = "BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL"
     (path,) = Store(market.catalog).files(StreamKind.BARS, topic)
     rows = pq.read_table(path, columns=["open", "close", "ts_init"]).slice(0, 6)
