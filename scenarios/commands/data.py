@@ -4,38 +4,27 @@ import argparse
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from catalog.layout import instrument_of
-from catalog.store import Store, StreamInfo, WriteResult
+from catalog.store import Store, StreamInfo
+from scenarios.commands import data_generate
 from scenarios.screen import Screen
 from scenarios.settings import read_settings
-from strategies.errors import BadInput
-from strategies.markets import krx
-from strategies.markets.sessions import Session
+from scenarios.streams_shown import place, show_results, summary
 
 _IMPORT_EXAMPLE = """examples:
   onetape data import bars/btc_1m.csv.gz --instrument BTCUSDT-PERP.BINANCE
   onetape data import krx/daily --adjusted
   onetape data import 'recordings/*.gz' --market usdm
 """
-_GENERATE_EXAMPLE = """examples:
-  onetape data generate demo
-  onetape data generate krx --symbols 200 --days 5 --start 2026-03-02 --seed 7
-"""
 _EPILOG = """examples:
   onetape data import bars/btc_1m.csv.gz --instrument BTCUSDT-PERP.BINANCE
   onetape data generate demo
   onetape data list
 """
-_SHOWN = 24
 _NUMBERS = re.compile(r"\d[\d,]*(, \d[\d,]*)*(, \.\.\.)?")
-_DEFAULT_START = date(2026, 3, 9)
-_MOST_DAYS = 2_600
 
 
 def register(commands: Any, shared: argparse.ArgumentParser) -> None:
@@ -49,7 +38,7 @@ def register(commands: Any, shared: argparse.ArgumentParser) -> None:
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _register_import(actions, shared)
-    _register_generate(actions, shared)
+    data_generate.register(actions, shared)
     listing = actions.add_parser(
         "list",
         parents=[shared],
@@ -64,7 +53,6 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     """Run one action; 0 when it is done."""
     actions: dict[str, Callable[[argparse.Namespace, Store, Screen], None]] = {
         "import": _import,
-        "generate": _generate,
         "list": _list,
     }
     actions[args.action](args, Store(read_settings().catalog), screen)
@@ -95,25 +83,6 @@ def _register_import(actions: Any, shared: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
-def _register_generate(actions: Any, shared: argparse.ArgumentParser) -> None:
-    parser = actions.add_parser(
-        "generate",
-        parents=[shared],
-        help="generate market days",
-        description="Generate trades, quotes and 1-minute bars; the same seed gives the same data.",
-        epilog=_GENERATE_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    markets = ("krx", "crypto", "demo")
-    add("market", nargs="?", choices=markets, default="demo", help="which market (demo)")
-    add("--symbols", type=int, metavar="N", help="how many symbols (krx 6, crypto 2)")
-    add("--days", type=int, metavar="N", help="how many trading days (2)")
-    add("--start", type=_day, metavar="DATE", help=f"first day ({_DEFAULT_START})")
-    add("--seed", type=int, default=1, metavar="N", help="seed of all chance (1)")
-    parser.set_defaults(run=run)
-
-
 def _step(text: str) -> Decimal:
     try:
         value = Decimal(text)
@@ -122,13 +91,6 @@ def _step(text: str) -> Decimal:
     if not value.is_finite() or value <= 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no step like 0.01")
     return value
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date like 2026-03-09") from None
 
 
 def _import(args: argparse.Namespace, store: Store, screen: Screen) -> None:
@@ -152,79 +114,15 @@ def _import(args: argparse.Namespace, store: Store, screen: Screen) -> None:
     elapsed_s = time.perf_counter() - begun
     files = [(str(file.path), file.kind, file.notes) for file in report.files]
     _show_notes(files, screen)
-    _show_results(report.results, elapsed_s, "Imported", screen)
+    show_results(report.results, elapsed_s, "Imported", screen)
     frames = sum(file.frames for file in report.files)
     screen.result(
         {
             "files": [{"path": path, "kind": kind, "notes": notes} for path, kind, notes in files],
-            **_summary(report.results, elapsed_s),
+            **summary(report.results, elapsed_s),
             **({"frames_per_s": round(frames / elapsed_s)} if frames else {}),
         }
     )
-
-
-def _generate(args: argparse.Namespace, store: Store, screen: Screen) -> None:
-    from catalog.generate import market
-
-    begun = time.perf_counter()
-    if args.market == "demo":
-        if (args.symbols, args.days, args.start) != (None, None, None):
-            raise BadInput(
-                "the demo's symbols and days are fixed: leave out --symbols, --days and --start, "
-                "or generate krx or crypto."
-            )
-        with screen.progress("generating", 1.0) as bar:
-            results: Sequence[WriteResult] = market.demo_market(store, args.seed, bar.to).results
-    else:
-        results = _generate_days(args, store, screen)
-    elapsed_s = time.perf_counter() - begun
-    _show_results(results, elapsed_s, f"Generated from seed {args.seed}", screen)
-    screen.result({"market": args.market, "seed": args.seed, **_summary(results, elapsed_s)})
-
-
-def _generate_days(args: argparse.Namespace, store: Store, screen: Screen) -> Sequence[WriteResult]:
-    from catalog.generate import market
-
-    shares = args.market == "krx"
-    symbols = args.symbols if args.symbols is not None else (6 if shares else 2)
-    count = args.days if args.days is not None else 2
-    if not 1 <= count <= _MOST_DAYS:
-        raise BadInput(f"--days {count} is out of range: give 1 to {_MOST_DAYS:,}.")
-    start = args.start or _DEFAULT_START
-    sessions = _krx_days(start, count) if shares else _utc_days(start, count)
-    generate = market.generate_krx if shares else market.generate_crypto
-    with screen.progress("generating", 1.0) as bar, store.importing() as batch:
-        on_day = market.counter(bar.to, symbols * count)
-        generate(batch, sessions, symbols=symbols, seed=args.seed, on_day=on_day)
-    return batch.results
-
-
-def _krx_days(start: date, count: int) -> list[Session]:
-    """Return the next ``count`` sessions of KRX, holidays left out."""
-    from scenarios.calendars import krx_sessions
-
-    first = _midnight_ns(start)
-    calendar = krx_sessions(first, _midnight_ns(start + timedelta(days=2 * count + 15)))
-    sessions: list[Session] = []
-    at = first - 1
-    while len(sessions) < count:
-        session = calendar.next_after(at)
-        if session is None:
-            raise BadInput(f"KRX's calendar ends before {count} days after {start}: start earlier.")
-        sessions.append(session)
-        at = session.open_ns
-    return sessions
-
-
-def _utc_days(start: date, count: int) -> list[Session]:
-    from catalog.generate.market import utc_day
-
-    return [utc_day(_midnight_ns(start + timedelta(days=number))) for number in range(count)]
-
-
-def _midnight_ns(day: date) -> int:
-    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return int(midnight.timestamp()) * 1_000_000_000
 
 
 def _list(args: argparse.Namespace, store: Store, screen: Screen) -> None:  # noqa: ARG001 - it takes no options
@@ -235,7 +133,7 @@ def _list(args: argparse.Namespace, store: Store, screen: Screen) -> None:  # no
             "onetape data import FILE."
         )
     else:
-        rows = ((*_place(info), f"{info.rows:,}", _origin(info.sources)) for info in streams)
+        rows = ((*place(info), f"{info.rows:,}", _origin(info.sources)) for info in streams)
         screen.table(f"Catalog {store.root}", ("stream", "span", "rows>", "origin"), rows)
     screen.result(
         {
@@ -283,73 +181,3 @@ def _show_notes(files: Sequence[tuple[str, str, Iterable[str]]], screen: Screen)
             screen.line(f"  - {Path(path).name}: {note}")
         else:
             screen.line(f"  - {Path(path).name}: {note}; likewise {len(same) - 1} more files")
-
-
-def _show_results(
-    results: Sequence[WriteResult], elapsed_s: float, title: str, screen: Screen
-) -> None:
-    streams: dict[tuple[str, str], list[WriteResult]] = {}
-    for result in results:
-        streams.setdefault((result.kind, result.topic), []).append(result)
-    shown = list(streams.values())[:_SHOWN]
-    screen.table(title, ("stream", "span", "rows>", "new>"), map(_result_row, shown))
-    if len(shown) < len(streams):
-        screen.line(f"... and {len(streams) - len(shown)} more (onetape data list)")
-    added = sum(result.rows for result in results if result.added)
-    there = sum(result.rows for result in results if not result.added)
-    already = f", {there:,} were there already" if there else ""
-    speed = (added + there) / elapsed_s if elapsed_s else 0
-    screen.line(f"{added:,} rows added{already}; {elapsed_s:.1f} s, {speed:,.0f} rows/s.")
-
-
-def _result_row(parts: Sequence[WriteResult]) -> tuple[object, ...]:
-    rows = sum(part.rows for part in parts)
-    new = sum(part.rows for part in parts if part.added)
-    info = StreamInfo(
-        parts[0].kind,
-        parts[0].topic,
-        instrument_of(parts[0].kind, parts[0].topic),
-        len(parts),
-        rows,
-        min(part.first_ns for part in parts),
-        max(part.last_ns for part in parts),
-        (),
-    )
-    return (*_place(info), f"{rows:,}", f"{new:,}" if new else "there already")
-
-
-def _place(info: StreamInfo) -> tuple[str, str]:
-    """Name a stream and its span for people: ``005930.KRX bars 1-DAY``, days or hours."""
-    zone = ZoneInfo("Asia/Seoul" if info.instrument_id.venue.value == krx.VENUE else "UTC")
-    first, last = (
-        datetime.fromtimestamp(ns // 10**9, zone) for ns in (info.first_ns, info.last_ns)
-    )
-    spec = info.topic.removeprefix(f"{info.instrument_id}-").removesuffix("-LAST-EXTERNAL")
-    bars = f" {spec}" if spec != info.topic else ""
-    if first.date() == last.date():
-        span = f"{first:%Y-%m-%d %H:%M:%S} .. {last:%H:%M:%S %Z}"
-    else:
-        span = f"{first:%Y-%m-%d} .. {last:%Y-%m-%d %Z}"
-    return f"{info.instrument_id} {info.kind}{bars}", span
-
-
-def _summary(results: Sequence[WriteResult], elapsed_s: float) -> dict[str, object]:
-    rows = sum(result.rows for result in results)
-    return {
-        "streams": [
-            {
-                "kind": result.kind,
-                "topic": result.topic,
-                "rows": result.rows,
-                "first_ns": result.first_ns,
-                "last_ns": result.last_ns,
-                "sha256": result.sha256,
-                "added": result.added,
-            }
-            for result in results
-        ],
-        "rows": rows,
-        "rows_added": sum(result.rows for result in results if result.added),
-        "elapsed_s": round(elapsed_s, 3),
-        "rows_per_s": round(rows / elapsed_s) if elapsed_s else 0,
-    }

@@ -1,0 +1,115 @@
+"""`onetape data generate`: market days from a seed."""
+
+import argparse
+import time
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from catalog.store import Store, WriteResult
+from scenarios.screen import Screen
+from scenarios.settings import read_settings
+from scenarios.streams_shown import show_results, summary
+from strategies.errors import BadInput
+from strategies.markets.sessions import Session
+
+_EXAMPLE = """examples:
+  onetape data generate demo
+  onetape data generate krx --symbols 200 --days 5 --start 2026-03-02 --seed 7
+"""
+_DEFAULT_START = date(2026, 3, 9)
+_MOST_DAYS = 2_600
+
+
+def register(actions: Any, shared: argparse.ArgumentParser) -> None:
+    """Add the action's parser."""
+    parser = actions.add_parser(
+        "generate",
+        parents=[shared],
+        help="generate market days",
+        description="Generate trades, quotes and 1-minute bars; the same seed gives the same data.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    markets = ("krx", "crypto", "demo")
+    add("market", nargs="?", choices=markets, default="demo", help="which market (demo)")
+    add("--symbols", type=int, metavar="N", help="how many symbols (krx 6, crypto 2)")
+    add("--days", type=int, metavar="N", help="how many trading days (2)")
+    add("--start", type=_day, metavar="DATE", help=f"first day ({_DEFAULT_START})")
+    add("--seed", type=int, default=1, metavar="N", help="seed of all chance (1)")
+    parser.set_defaults(run=run)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date like 2026-03-09") from None
+
+
+def run(args: argparse.Namespace, screen: Screen) -> int:
+    """Generate what was asked for; 0 when it is in the catalog."""
+    from catalog.generate import market
+
+    store = Store(read_settings().catalog)
+    begun = time.perf_counter()
+    if args.market == "demo":
+        if (args.symbols, args.days, args.start) != (None, None, None):
+            raise BadInput(
+                "the demo's symbols and days are fixed: leave out --symbols, --days and --start, "
+                "or generate krx or crypto."
+            )
+        with screen.progress("generating", 1.0) as bar:
+            results: Sequence[WriteResult] = market.demo_market(store, args.seed, bar.to).results
+    else:
+        results = _generate_days(args, store, screen)
+    elapsed_s = time.perf_counter() - begun
+    show_results(results, elapsed_s, f"Generated from seed {args.seed}", screen)
+    screen.result({"market": args.market, "seed": args.seed, **summary(results, elapsed_s)})
+    return 0
+
+
+def _generate_days(args: argparse.Namespace, store: Store, screen: Screen) -> Sequence[WriteResult]:
+    from catalog.generate import market
+
+    shares = args.market == "krx"
+    symbols = args.symbols if args.symbols is not None else (6 if shares else 2)
+    count = args.days if args.days is not None else 2
+    if not 1 <= count <= _MOST_DAYS:
+        raise BadInput(f"--days {count} is out of range: give 1 to {_MOST_DAYS:,}.")
+    start = args.start or _DEFAULT_START
+    sessions = _krx_days(start, count) if shares else _utc_days(start, count)
+    generate = market.generate_krx if shares else market.generate_crypto
+    with screen.progress("generating", 1.0) as bar, store.importing() as batch:
+        on_day = market.counter(bar.to, symbols * count)
+        generate(batch, sessions, symbols=symbols, seed=args.seed, on_day=on_day)
+    return batch.results
+
+
+def _krx_days(start: date, count: int) -> list[Session]:
+    """Return the next ``count`` sessions of KRX, holidays left out."""
+    from scenarios.calendars import krx_sessions
+
+    first = _midnight_ns(start)
+    calendar = krx_sessions(first, _midnight_ns(start + timedelta(days=2 * count + 15)))
+    sessions: list[Session] = []
+    at = first - 1
+    while len(sessions) < count:
+        session = calendar.next_after(at)
+        if session is None:
+            raise BadInput(f"KRX's calendar ends before {count} days after {start}: start earlier.")
+        sessions.append(session)
+        at = session.open_ns
+    return sessions
+
+
+def _utc_days(start: date, count: int) -> list[Session]:
+    from catalog.generate.market import utc_day
+
+    return [utc_day(_midnight_ns(start + timedelta(days=number))) for number in range(count)]
+
+
+def _midnight_ns(day: date) -> int:
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return int(midnight.timestamp()) * 1_000_000_000
