@@ -10,8 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 from operator import attrgetter
-from typing import assert_never
+from typing import NoReturn, assert_never
 
 from nautilus_trader.model import (
     Bar,
@@ -24,6 +25,8 @@ from nautilus_trader.model import (
 
 from strategies.decider import Params, Strategy
 from strategies.errors import DeciderFailed, InvariantBroken, OnetapeError
+from strategies.host.faults import one_line, place_of
+from strategies.host.intents import wrong_with
 from strategies.host.marks import LastPrices, Mark
 from strategies.messages import (
     ENDED,
@@ -67,8 +70,10 @@ HANDLERS = {
     StreamKind.BARS: "on_bar",
 }
 MESSAGES_PER_DELIVERY_MAX = 1 << ID_BITS
+INTENTS_PER_ANSWER_MAX = 100_000
+"""More than this from one handler is a loop without an end."""
 FOLLOW_UPS_MAX = 1_000
-"""Rounds of refusals answered with new intents within one delivery before we call it a loop."""
+"""How often an answer to a refusal may be refused and answered again before we call it a loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,7 @@ class OrderRecord:
     command_id: int
     workflow_id: int
     left_raw: int
+    trade_ids: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -213,33 +219,34 @@ class Host:
         ``failed`` is given what goes wrong, instead of raising it: for callers that would lose an
         exception. A closure, because this is the hot path: some ten million calls in a run.
         """
-        routes = self._routes[kind]
+        routes, method = self._routes[kind], HANDLERS[kind]
         stamp = self._stamps.append
         begin, decide, drain = self._begin, self._carry_out_all, self._drain
         find = attrgetter("bar_type" if kind is StreamKind.BARS else "instrument_id")
 
         def on_event(event: MarketEvent) -> None:
-            name, cause = "host", 0
+            cause = 0
             try:
                 stamp(event.ts_init)
                 route = routes[find(event)]
                 route.mark.event = event
                 for name, handler in route.handlers:
-                    intents = handler(event)
-                    if intents:
-                        cause = cause or begin(event, route)
-                        decide(name, intents, event.ts_init, cause)
+                    try:
+                        intents = handler(event)
+                        if not intents:
+                            continue
+                    # A decider is foreign code: whatever it raises is its failure, said by name.
+                    except BaseException as error:  # noqa: BLE001 - passed on by _blame
+                        self._blame(name, error, f"in {method} on {event}")
+                    cause = cause or begin(event, route)
+                    decide(name, intents, event.ts_init, cause)
                 if cause:
                     drain()
-            # A decider is foreign code: whatever it raises is its failure, said by name.
+            # Everything: the engine would log and swallow it, so the shell keeps it instead.
             except BaseException as error:
-                failure = self._blamed(name, error, f"on {event}")
-                if failed is not None:
-                    failed(failure)
-                elif failure is error:
+                if failed is None:
                     raise
-                else:
-                    raise failure from error
+                failed(error)
 
         return on_event
 
@@ -280,6 +287,10 @@ class Host:
         if not self._busy:
             self._busy = True
             self._drain()
+
+    def is_open(self, order_id: ClientOrderId) -> bool:
+        """Tell whether an order of this run can still change."""
+        return order_id in self._open
 
     def owner(self, order_id: ClientOrderId) -> str:
         """Return the strategy an open order belongs to; raises InvariantBroken if unknown."""
@@ -323,6 +334,7 @@ class Host:
     def _fill(self, entry_id: int, fill: Fill) -> None:
         record = self._record(fill.order_id)
         workflow = record.workflow_id
+        self._check_fill(fill, record)
         self.counts.fills += 1
         self._last_fill = (entry_id, workflow)
         self._journal.append(
@@ -336,6 +348,19 @@ class Host:
         strategy.fold_fill(fill)
         intents = self._call(fill.strategy, strategy.on_fill, fill)
         self._decide(fill.strategy, intents, fill.ts_ns, entry_id, workflow)
+
+    def _check_fill(self, fill: Fill, record: OrderRecord) -> None:
+        """A trade counts once, and never for more than what is left of its order."""
+        if fill.trade_id in record.trade_ids:
+            raise InvariantBroken(
+                f"a venue reported trade {fill.trade_id} of order {fill.order_id} twice."
+            )
+        if fill.quantity.raw > record.left_raw:
+            raise InvariantBroken(
+                f"a venue filled order {fill.order_id} by {fill.quantity}, more than what was "
+                "left of it."
+            )
+        record.trade_ids = (*record.trade_ids, fill.trade_id)
 
     def _update(self, entry_id: int, update: OrderUpdate) -> None:
         record = self._record(update.order_id)
@@ -361,29 +386,55 @@ class Host:
         self, name: str, intents: Iterable[Intent] | None, ts_ns: int, cause: int, workflow: int
     ) -> None:
         """Carry out what one decider returned, and what it answers to refusals."""
-        if not intents:
+        if intents is None:
             return
-        rounds = 0
-        work = deque([(cause, intents)])
+        work = deque([(cause, intents, 0)])
         while work:
-            cause_id, batch = work.popleft()
-            for intent in self._call(name, tuple, batch):
+            cause_id, batch, rounds = work.popleft()
+            for intent in self._read(name, batch):
                 entry_id = self._next_id()
                 self._journal.append(entry_id, ts_ns, Kind.INTENT, name, cause_id, workflow, intent)
                 self.counts.decisions += 1
                 refused = self._carry_out(name, intent, ts_ns, entry_id, workflow)
                 if refused is None or name == CAPITAL:
                     continue
-                rounds += 1
-                if rounds > FOLLOW_UPS_MAX:
+                refusal_id, refusal = refused
+                answer = self._call(name, self._strategies[name].on_refusal, refusal)
+                if answer is None:
+                    continue
+                if rounds == FOLLOW_UPS_MAX:
                     raise DeciderFailed(
                         f"strategy {name} answers every refusal with a new request; let "
                         "on_refusal return nothing once a request was refused."
                     )
-                refusal_id, refusal = refused
-                answer = self._call(name, self._strategies[name].on_refusal, refusal)
-                if answer:
-                    work.append((refusal_id, answer))
+                work.append((refusal_id, answer, rounds + 1))
+
+    def _read(self, name: str, batch: Iterable[Intent]) -> Iterable[Intent]:
+        """Take what a handler returned out of its list, set or generator, and look at its form."""
+        if not isinstance(batch, Iterable):
+            raise DeciderFailed(
+                f"strategy {name} returned {one_line(repr(batch))} (delivery {self.seq}); return "
+                "a list of intents, or None."
+            )
+        try:
+            intents = tuple(islice(batch, INTENTS_PER_ANSWER_MAX + 1))
+        # As in _call: the generator is the decider's code.
+        except BaseException as error:  # noqa: BLE001 - passed on by _blame
+            self._blame(name, error, "while its intents were read")
+        if len(intents) > INTENTS_PER_ANSWER_MAX:
+            raise DeciderFailed(
+                f"strategy {name} returned more than {INTENTS_PER_ANSWER_MAX:,} intents at "
+                f"delivery {self.seq}; end its loop."
+            )
+        mine = None if name == CAPITAL else self._strategies[name].instruments
+        for intent in intents:
+            wrong = wrong_with(intent, mine)
+            if wrong is not None:
+                raise DeciderFailed(
+                    f"strategy {name} returned {one_line(repr(intent))} (delivery {self.seq}): "
+                    f"{wrong}."
+                )
+        return intents
 
     def _carry_out(
         self, name: str, intent: Intent, ts_ns: int, intent_id: int, workflow: int
@@ -398,10 +449,7 @@ class Host:
             case Alert():
                 pass  # its journal entry is what it is for
             case _:
-                raise DeciderFailed(
-                    f"strategy {name} returned {intent!r}, which is not an intent (delivery "
-                    f"{self.seq}); return Enter, Exit, Target, Cancel, Wake or Alert."
-                )
+                assert_never(intent)
         return None
 
     def _ask(
@@ -457,23 +505,27 @@ class Host:
 
     def _next_id(self) -> int:
         self._k += 1
+        if not self._k & (MESSAGES_PER_DELIVERY_MAX - 1):
+            raise DeciderFailed(
+                f"the strategies decided more than {MESSAGES_PER_DELIVERY_MAX:,} things at "
+                f"delivery {self.seq}; let them return fewer intents at once."
+            )
         return self._k
 
     def _call[T, R](self, name: str, handler: Callable[[T], R], value: T) -> R:
         try:
             return handler(value)
         # A decider is foreign code: whatever it raises is its failure, said by name.
-        except OnetapeError:
-            raise
-        except Exception as error:
-            raise self._blamed(name, error, f"on {value}") from error
+        except BaseException as error:  # noqa: BLE001 - passed on by _blame
+            self._blame(name, error, f"in {handler.__name__} on {value}")
 
-    def _blamed(self, name: str, error: BaseException, where: str) -> BaseException:
-        if isinstance(error, OnetapeError) or not isinstance(error, Exception):
-            return error
-        failure = DeciderFailed(
-            f"strategy {name} raised {type(error).__name__}: {error} - {where} (delivery "
-            f"{self.seq}); mend the strategy and run again (--debug shows the traceback)."
-        )
-        failure.__cause__ = error
-        return failure
+    def _blame(self, name: str, error: BaseException, where: str) -> NoReturn:
+        """Raise a decider's error as its failure; the user's Ctrl-C is nobody's."""
+        if isinstance(error, KeyboardInterrupt):
+            raise error
+        place = place_of(error, type(self._strategies.get(name)).__module__)
+        raise DeciderFailed(
+            f"strategy {name} raised {type(error).__name__}: {one_line(str(error))} {place}"
+            f"{one_line(where)} (delivery {self.seq}); mend the strategy and run again (--debug "
+            "shows the traceback)."
+        ) from error

@@ -136,12 +136,14 @@ class EngineHost(Strategy):
         if state is None:
             return None
         order_id = event.client_order_id
+        if state is OrderState.CANCEL_REJECTED and not self.host.is_open(order_id):
+            return None  # the cancel crossed the order's end, which was delivered already
         return OrderUpdate(
             self.host.owner(order_id),
             order_id,
             event.instrument_id,
             state,
-            getattr(event, "reason", ""),
+            getattr(event, "reason", None) or "",
             event.ts_event,
         )
 
@@ -233,7 +235,10 @@ class EngineHost(Strategy):
             except BaseException as error:  # noqa: BLE001 - see above
                 self._fail(error)
 
-        self.clock.set_time_alert_ns(f"wake-{owner}-{name}", due_ns, ring, allow_past=True)
+        # The length keeps "a-b" waking "c" apart from "a" waking "b-c"; ascii because the engine's
+        # names are.
+        alarm = f"wake-{len(owner)}-{owner}-{name}"
+        self.clock.set_time_alert_ns(ascii(alarm), due_ns, ring, allow_past=True)
 
 
 def ignore(_event: object) -> None:
