@@ -44,11 +44,15 @@ class Screen:
         self._errors.print(text, markup=False)
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Print a table; columns whose name ends in ``>`` are right-aligned."""
+        """Print a table, folding what is too wide; ``name>`` is right-aligned, ``name!`` whole."""
         table = Table(title=title, title_justify="left", header_style="bold")
         for column in columns:
-            right = column.endswith(">")
-            table.add_column(column.rstrip(">"), justify="right" if right else "left")
+            table.add_column(
+                column.rstrip(">!"),
+                justify="right" if ">" in column else "left",
+                no_wrap="!" in column,
+                overflow="fold",
+            )
         for row in rows:
             table.add_row(*(str(cell) for cell in row))
         self._people.print(table, markup=False)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from nautilus_trader.model import Bar, QuoteTick, TradeTick
+from nautilus_trader.model import Bar, InstrumentId, QuoteTick, TradeTick
 
 from catalog.codec import decode, encode
+from catalog.journal.chain import JournalCorrupt, place
 from catalog.journal.store import JournalStore, RawEntry
 from catalog.runs import Run
 from catalog.tape import (
@@ -24,6 +25,7 @@ from catalog.tape import (
     read_windows,
     stream_name,
 )
+from scenarios.decider_state import describe
 from scenarios.wiring import Composition, Universe, compose
 from strategies.errors import DeciderFailed, InvariantBroken, OnetapeError
 from strategies.host.core import CAPITAL
@@ -32,7 +34,6 @@ from strategies.ports import ID_BITS, INPUT_KINDS, Kind, StreamKind
 
 COMPARED_LATER = frozenset({Kind.ENDED, Kind.GAP, Kind.FAULT})
 """Written by the composer of a run, not by its host."""
-STATE_TEXT_MAX = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Difference:
     event: str
     journalled: str
     reexecuted: str
-    state: Mapping[str, str]
+    state: Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,17 @@ class Verdict:
 class _Parted(OnetapeError):
     """Run and re-execution differ at ``seq``."""
 
-    def __init__(self, seq: int, ts_ns: int, what: str, journalled: str, reexecuted: str) -> None:
+    def __init__(
+        self,
+        seq: int,
+        ts_ns: int,
+        what: str,
+        journalled: str,
+        reexecuted: str,
+        source: str = "",
+    ) -> None:
         super().__init__(what)
+        self.source = source
         self.seq = seq
         self.ts_ns = ts_ns
         self.what = what
@@ -111,17 +121,17 @@ def _explain(journal: JournalStore, run: Run, universe: Universe, parted: _Parte
         event,
         parted.journalled,
         parted.reexecuted,
-        {s.name: _state(vars(s)) for s in look.made.strategies},
+        _state(parted.source, look),
     )
 
 
-def _state(values: Mapping[str, object]) -> str:
-    text = ", ".join(
-        f"{name.lstrip('_')}={value!r}"
-        for name, value in values.items()
-        if name not in {"name", "instruments", "params"}
-    )
-    return text if len(text) <= STATE_TEXT_MAX else text[:STATE_TEXT_MAX] + " ..."
+def _state(source: str, look: "_Player") -> dict[str, dict[str, str]]:
+    """Return what the decider that parted remembered before it; all where none is named."""
+    deciders = {strategy.name: strategy for strategy in look.made.strategies}
+    if source == CAPITAL:
+        return {CAPITAL: describe(look.made.capital, look.at_instrument)}
+    chosen = {source: deciders[source]} if source in deciders else deciders
+    return {name: describe(decider, look.at_instrument) for name, decider in chosen.items()}
 
 
 class _Ports:
@@ -156,6 +166,7 @@ class _Player:
         self.compared = 0
         self.at = ""
         self.at_ns = 0
+        self.at_instrument: InstrumentId | None = None
         self._extra = False
         ports = _Ports()
         self.made: Composition = compose(universe, journal=self, orders=ports, clock=ports)
@@ -229,6 +240,7 @@ class _Player:
                 self._handlers[type(event)](event)
             self.at = str(events[at + left])
             self.at_ns = events[at + left].ts_init
+            self.at_instrument = _instrument_of(events[at + left])
             raise _Stopped
 
     def _feed_inputs(self) -> None:
@@ -247,9 +259,10 @@ class _Player:
                     f"delivery {host.seq} is reached already",
                 )
             self._inputs.popleft()
-            message = decode(Kind(row.kind), row.payload.encode())
+            message = _decoded(row, self._run)
             if self._stop_before == seq:
                 self.at = f"{row.kind} {message}"
+                self.at_instrument = getattr(message, "instrument_id", None)
                 raise _Stopped
             self._deliver(message)
 
@@ -339,7 +352,22 @@ class _Player:
             f"{first.kind} of {who} differs",
             "nothing" if theirs is None else f"{theirs.kind} {theirs.payload}",
             "nothing" if mine is None else f"{mine.kind} {mine.payload}",
+            first.source,
         )
+
+
+def _decoded(row: RawEntry, run: Run) -> object:
+    try:
+        return decode(Kind(row.kind), row.payload.encode())
+    except ValueError as error:
+        raise JournalCorrupt(
+            f"run {run.run_id}: {place(row.id)} holds no {row.kind} message this version can read "
+            f"({error}); verify it with the version that wrote it."
+        ) from error
+
+
+def _instrument_of(event: TapeEvent) -> InstrumentId:
+    return event.bar_type.instrument_id if isinstance(event, Bar) else event.instrument_id
 
 
 def _seq_of(ordinal: int, input_seqs: list[int]) -> int:

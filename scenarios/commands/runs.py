@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from catalog.journal import open_journal
@@ -10,10 +11,7 @@ from catalog.runs import Run
 from scenarios.screen import Screen
 from scenarios.settings import read_settings
 
-COLUMNS = (
-    *("run", "scenario", "on", "status", "decisions>", "orders>", "fills>", "P&L>"),
-    *("digest", "started"),
-)
+COLUMNS = ("run!", "status", "orders>", "fills>", "after costs>")
 
 
 def register(
@@ -47,20 +45,15 @@ def run(args: argparse.Namespace, screen: Screen) -> int:  # noqa: ARG001 - it t
 
 def _row(run: Run) -> tuple[str, ...]:
     summary = run.summary
-    counts = (str(summary.get(name, "-")) for name in ("decisions", "orders", "fills"))
-    profit = _profit(summary.get("pnl"))
-    digest = run.digest[:12] if run.entry_count else "-"
-    manifest = run.manifest
-    started = _started(run)
-    place = (manifest.run_id, manifest.scenario, manifest.mode, run.status)
-    return (*place, *counts, profit, digest, started)
+    counts = (str(summary.get(name, "-")) for name in ("orders", "fills"))
+    return (run.run_id, run.status, *counts, _profit(summary.get("pnl")))
 
 
 def _profit(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, Mapping):
-        return ", ".join(f"{amount} {currency}" for currency, amount in value.items())
+        return "\n".join(f"{Decimal(str(amount)):,} {code}" for code, amount in value.items())
     return str(value)
 
 

@@ -145,8 +145,10 @@ def _show(result: dict[str, Any], found: Run, screen: Screen) -> None:
     screen.line(f"  input         {difference.event}")
     screen.line(f"  journalled    {difference.journalled}")
     screen.line(f"  re-executed   {difference.reexecuted}")
-    for name, state in difference.state.items():
-        screen.line(f"  state of {name}: {state}")
+    for decider, state in difference.state.items():
+        screen.line(f"  state of {decider} before it:")
+        for name, value in state.items():
+            screen.line(f"    {name}: {value}")
 
 
 def market_time(ts_ns: int) -> str:

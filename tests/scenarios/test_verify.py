@@ -97,7 +97,7 @@ def test_a_wall_clock_read_is_found(market: Settings, tmp_path: Path) -> None:
     assert "read the clock" in difference["reexecuted"]
     assert difference["journalled"] != difference["reexecuted"]
     assert "BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL," in difference["event"]
-    assert "seen=39" in difference["state"]["planted"]
+    assert difference["state"]["planted"]["seen"] == "39"
 
 
 def test_a_set_iteration_is_found(market: Settings, tmp_path: Path) -> None:
