@@ -30,6 +30,23 @@ def decimals_from_units(units: Ints, precision: int) -> pa.Array:
     return pa.Array.from_buffers(kept, len(units), [None, pa.py_buffer(pairs)]).cast(RAW)
 
 
+def units_of(column: pa.Array | pa.ChunkedArray, precision: int) -> Ints:
+    """Return engine raws as integers of 10^-precision; a null is 0.
+
+    Raises pa.ArrowInvalid where a value has more decimals, or is too large for 64 bits.
+    """
+    whole = column.cast(pa.decimal128(38, precision)).fill_null(0)
+    parts = []
+    for chunk in whole.chunks if isinstance(whole, pa.ChunkedArray) else [whole]:
+        words = np.frombuffer(chunk.buffers()[1], np.int64)
+        pairs = words[2 * chunk.offset : 2 * (chunk.offset + len(chunk))].reshape(-1, 2)
+        if (pairs[:, 1] != pairs[:, 0] >> 63).any():
+            raise pa.ArrowInvalid("a number is too large for 64 bits")
+        parts.append(pairs[:, 0])
+    units: Ints = np.concatenate(parts) if parts else np.empty(0, np.int64)
+    return units
+
+
 def times(ns: Ints) -> pa.Array:
     """Return UTC nanoseconds as the engine's time column."""
     return pa.array(ns, pa.timestamp("ns", "UTC"))

@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -95,6 +95,11 @@ class StreamWriter:
         self._content = ContentHash(SCHEMAS[kind])
         self._first: int | None = None
         self._last = 0
+
+    @property
+    def path(self) -> Path:
+        """Where the rows are staged."""
+        return self._path
 
     @property
     def rows(self) -> int:
@@ -211,6 +216,16 @@ class Import:
         for part in rows:
             writer.append(part)
         return writer.close(instrument, source)
+
+    def rewrite(self, writer: StreamWriter, change: Callable[[pa.Table], pa.Table]) -> StreamWriter:
+        """Return a writer that holds another's rows, each block changed; the other one goes."""
+        writer.abandon()
+        again = self.open(writer.kind, writer.topic)
+        file = open_parquet(writer.path)
+        for group in range(file.num_row_groups):
+            again.append(change(file.read_row_group(group)))
+        writer.path.unlink()
+        return again
 
     def take(self, result: WriteResult, path: Path, source: str) -> WriteResult:
         """Accept a finished file, or drop it where the catalog holds the same already."""

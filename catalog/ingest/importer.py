@@ -1,7 +1,7 @@
 """Imports files, folders and patterns as one whole: every file enters the catalog, or none does."""
 
 import zoneinfo
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +11,16 @@ from nautilus_trader.model import InstrumentId
 from catalog.ingest.bars import Written, write_bars, write_krx_days
 from catalog.ingest.candles import DAY_NS, Stamp, clean, close_stamped, infer_interval
 from catalog.ingest.instruments import Grid, instrument_id_for
-from catalog.ingest.recordings import Market, Recording, looks_like_recording
+from catalog.ingest.recorded_csv import import_recorded_csv, is_recorded_csv
+from catalog.ingest.recordings import (
+    Answer,
+    Market,
+    Recording,
+    import_answers,
+    is_answers,
+    looks_like_recording,
+    read_answers,
+)
 from catalog.ingest.tables import SUFFIXES, read_sheet
 from catalog.store import Import, Store, WriteResult
 from strategies.errors import BadInput
@@ -78,11 +87,14 @@ def import_files(
     def on_bytes(read: int) -> None:
         on_progress(done + read, total)
 
+    answers = [answer for path in files if is_answers(path) for answer in read_answers(path)]
     with store.importing() as batch:
         for path in files:
-            reports.append(_import(batch, path, options, on_bytes))
+            if not is_answers(path):
+                reports.append(_import(batch, path, options, answers, on_bytes))
             done += path.stat().st_size
             on_progress(done, total)
+        reports += _import_answers(batch, files, options)
     return ImportReport(tuple(reports), tuple(batch.results))
 
 
@@ -110,11 +122,18 @@ def _readable(path: Path) -> bool:
 
 
 def _import(
-    batch: Import, path: Path, options: Options, on_bytes: Callable[[int], None]
+    batch: Import,
+    path: Path,
+    options: Options,
+    answers: Sequence[Answer],
+    on_bytes: Callable[[int], None],
 ) -> FileReport:
     kind = options.kind
+    if kind in (None, Kind.RECORDING) and is_recorded_csv(path):
+        done = import_recorded_csv(batch, path, options.market, options.grid)
+        return FileReport(path, Kind.RECORDING, done.rows, done.frames, tuple(done.notes))
     if kind is Kind.RECORDING or (kind is None and looks_like_recording(path)):
-        done = Recording(batch, path, options.market, options.grid).read(on_bytes)
+        done = Recording(batch, path, options.market, options.grid, answers).read(on_bytes)
         return FileReport(path, Kind.RECORDING, done.rows, done.frames, tuple(done.notes))
     if not _readable(path):
         raise BadInput(
@@ -143,6 +162,14 @@ def _table(
         candles = close_stamped(sheet, options.interval_ns, options.stamp)
         kind, written = Kind.BARS, write_bars(batch, candles, instrument_id, options.grid)
     return kind, Written(written.topics, written.rows, (*notes, *written.notes))
+
+
+def _import_answers(batch: Import, files: Sequence[Path], options: Options) -> Iterator[FileReport]:
+    """Import the REST depth answers that no recording of this import took, as snapshots."""
+    taken = {(result.kind, result.topic) for result in batch.results}
+    for path in filter(is_answers, files):
+        done = import_answers(batch, path, options.grid, taken)
+        yield FileReport(path, Kind.RECORDING, done.rows, done.frames, tuple(done.notes))
 
 
 def _check_zone(name: str) -> None:

@@ -1,32 +1,31 @@
-"""Reads raw Binance WebSocket recordings as trades and quotes; venue and receive time are kept.
+"""Reads raw Binance WebSocket recordings as trades, quotes and book deltas, both times kept.
 
 Rule: ``ts_init`` is the receive time. Where a line was received before the one above it (a clock
 that was set back), it counts as received with the line above and is counted. ``ts_event`` is the
 venue's time (``T``, else ``E``; a spot bookTicker has none: the receive time), and may lie after
-``ts_init`` where the local clock is behind.
+``ts_init`` where the local clock is behind. Depth becomes deltas from its snapshot on, in the
+order ``catalog.book.DepthSync`` gives it.
 """
 
 import gzip
+import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
-import pyarrow as pa
-import pyarrow.compute as pc
 from nautilus_trader.model import InstrumentId
 
-from catalog.columns import decimals_needed, from_text, labels, times
-from catalog.ingest.instruments import Grid, Needs, resolve
-from catalog.layout import MAX_ROW_GROUP, SCHEMAS
-from catalog.store import Import, StreamWriter
-from strategies.errors import BadInput
+from catalog.book import DepthDiff, DepthSnapshot
+from catalog.ingest.instruments import Grid
+from catalog.ingest.recorded_rows import DepthStream, RowStream, close_streams
+from catalog.store import Import
+from strategies.errors import BadInput, InvariantBroken
 from strategies.markets import binance
 from strategies.ports import StreamKind
 
@@ -35,7 +34,7 @@ type OnBytes = Callable[[int], None]
 
 _BLOCK = 1 << 22
 _MS = 1_000_000
-_SIDES = ("BUY", "SELL")
+_SYMBOL = re.compile(rb"[?&]symbol=([A-Z0-9_]+)")
 
 
 class Market(StrEnum):
@@ -55,70 +54,37 @@ class Recorded:
     notes: list[str] = field(default_factory=list)
 
 
-class _Stream:
-    """The rows of one symbol and one kind of frame, flushed to its writer in blocks."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A recorded REST answer to a depth request."""
 
-    def __init__(self, kind: StreamKind, writer: StreamWriter) -> None:
-        self.kind = kind
-        self.writer = writer
-        self.price_decimals = 0
-        self.size_decimals = 0
-        self.dropped = 0
-        self._rows: list[tuple[Any, ...]] = []
-        self.add = self._rows.append
+    market: Market
+    symbol: str
+    received: int
+    frame: Frame
 
-    def full(self) -> bool:
-        return len(self._rows) >= MAX_ROW_GROUP
 
-    def flush(self) -> None:
-        if self._rows:
-            table = self._table(list(zip(*self._rows, strict=True)))
-            self._rows.clear()
-            self.writer.append(table)
-
-    def _table(self, columns: list[tuple[Any, ...]]) -> pa.Table:
-        stamps = [times(np.array(column, np.int64)) for column in columns[-2:]]
-        if self.kind is StreamKind.TRADES:
-            price, size, sold, trade_id = columns[:4]
-            numbers = self._numbers((price,), (size,))
-            sides = labels(np.array(sold, np.int64), _SIDES)
-            ids = pa.array(trade_id, pa.int64()).cast(pa.string())
-            arrays = [*numbers, sides, ids, *stamps]
-        else:
-            arrays = [*self._numbers(columns[:2], columns[2:4]), *stamps]
-        table = pa.Table.from_arrays(arrays, schema=SCHEMAS[self.kind])
-        return self._only_priced(table)
-
-    def _numbers(self, prices: Any, sizes: Any) -> list[pa.Array]:
-        price = [from_text(pa.array(column, pa.string())) for column in prices]
-        size = [from_text(pa.array(column, pa.string())) for column in sizes]
-        self.price_decimals = max(self.price_decimals, *map(decimals_needed, price))
-        self.size_decimals = max(self.size_decimals, *map(decimals_needed, size))
-        return price + size
-
-    def _only_priced(self, table: pa.Table) -> pa.Table:
-        """Drop rows with a price of 0: an empty side of a book, or an adjustment that no one
-        traded."""
-        zero = pa.scalar(0, pa.int64()).cast(table.schema.field(0).type)
-        names = ("price",) if self.kind is StreamKind.TRADES else ("bid_price", "ask_price")
-        good = pc.greater(table.column(names[0]), zero)
-        for name in names[1:]:
-            good = pc.and_(good, pc.greater(table.column(name), zero))
-        kept = table.filter(good)
-        self.dropped += table.num_rows - kept.num_rows
-        return kept
+type _Rows = RowStream | DepthStream
 
 
 class Recording:
     """One recording on its way into an import."""
 
-    def __init__(self, batch: Import, path: Path, market: Market | None, grid: Grid) -> None:
+    def __init__(
+        self,
+        batch: Import,
+        path: Path,
+        market: Market | None,
+        grid: Grid,
+        answers: Sequence[Answer] = (),
+    ) -> None:
         self._batch = batch
         self._path = path
         self._market = market
         self._given = market is not None
         self._grid = grid
-        self._streams: dict[tuple[str, str], _Stream] = {}
+        self._answers = sorted(answers, key=lambda answer: answer.received)
+        self._streams: dict[tuple[str, str], _Rows] = {}
         self._skipped: Counter[str] = Counter()
         self._back = 0
         self._last = 0
@@ -145,37 +111,64 @@ class Recording:
         head, _, text = line.partition(b" ")
         self._frames += 1
         start = text.find(b'"stream":"', 0, 40)
-        kind = (
-            text[start + 10 : text.index(b'"', start + 10)].partition(b"@")[2]
-            if start >= 0
-            else b""
-        )
-        reader = _READERS.get(kind)
-        if reader is None:
-            self._skip(kind, text)
+        if start < 0:
+            self._bare(head, orjson.loads(text))
             return
+        kind = text[start + 10 : text.index(b'"', start + 10)].partition(b"@")[2]
+        name = _NAMES.get(kind) or _NAMES.get(kind.partition(b"@")[0])
+        if name is None:
+            self._skipped[kind.decode().partition("@")[0].partition("_")[0]] += 1
+            return
+        self._data(name, orjson.loads(text)["data"], self._arrival(head))
+
+    def _bare(self, head: bytes, frame: Frame) -> None:
+        """Take a frame outside a combined stream: a REST snapshot, or a single stream's."""
+        if "lastUpdateId" in frame:
+            self._snapshot(frame, self._arrival(head))
+            return
+        name = _NAMES.get(str(frame.get("e", "")).encode())
+        if name is None and {"u", "s", "b", "B", "a", "A"} <= frame.keys():
+            name = "quote"
+        if name is None:
+            self._skipped["other"] += 1
+        else:
+            self._data(name, frame, self._arrival(head))
+
+    def _arrival(self, head: bytes) -> int:
         received = _received(head)
         if received < self._last:
             self._back += 1
             received = self._last
         self._last = received
-        data: Frame = orjson.loads(text)["data"]
+        while self._answers and self._answers[0].received <= received:
+            self._answer(self._answers.pop(0))
+        return received
+
+    def _data(self, name: str, data: Frame, received: int) -> None:
         if self._market is None:
             self._infer_from(data)
-        name = "quote" if kind == b"bookTicker" else kind.decode()
         stream = self._streams.get((data["s"], name)) or self._open(data["s"], name)
-        stream.add(reader(data, received))
+        stream.add(_READERS[name](data, received))
         if stream.full():
             stream.flush()
 
-    def _skip(self, kind: bytes, text: bytes) -> None:
-        if not kind:
-            frame = orjson.loads(text)
-            self._skipped["depth snapshot" if "lastUpdateId" in frame else "other"] += 1
-            return
-        if self._market is None and kind.startswith(b"depth"):
-            self._market = Market.USDM if b'"pu":' in text else Market.SPOT
-        self._skipped[kind.decode().partition("@")[0].partition("_")[0]] += 1
+    def _snapshot(self, frame: Frame, received: int) -> None:
+        """Give a snapshot without a symbol to the one symbol whose depth was recorded so far."""
+        symbols = [symbol for symbol, name in self._streams if name == "depth"]
+        if len(symbols) == 1:
+            self._depth(symbols[0]).add_snapshot(snapshot_of(frame, received))
+        else:
+            self._skipped["depth snapshot of no certain symbol"] += 1
+
+    def _answer(self, answer: Answer) -> None:
+        if answer.market is self._market:
+            self._depth(answer.symbol).add_snapshot(snapshot_of(answer.frame, answer.received))
+
+    def _depth(self, symbol: str) -> DepthStream:
+        stream = self._streams.get((symbol, "depth")) or self._open(symbol, "depth")
+        if not isinstance(stream, DepthStream):
+            raise InvariantBroken(f"depth of {symbol} is not kept as depth.")
+        return stream
 
     def _infer(self, address: bytes) -> None:
         if self._market is None:
@@ -186,21 +179,24 @@ class Recording:
         kind = data.get("e")
         if kind is None or "M" in data:
             self._market = Market.SPOT
-        elif "X" in data or (kind == "bookTicker" and "T" in data):
+        elif "X" in data or "pu" in data or (kind == "bookTicker" and "T" in data):
             self._market = Market.USDM
+        elif kind == "depthUpdate":
+            self._market = Market.SPOT
 
-    def _open(self, symbol: str, name: str) -> _Stream:
-        kind = StreamKind.QUOTES if name == "quote" else StreamKind.TRADES
+    def _open(self, symbol: str, name: str) -> _Rows:
+        kind = _KINDS[name]
         # The market may not be known yet: the topic is given when the stream is closed.
-        stream = _Stream(kind, self._batch.open(kind, symbol))
+        writer = self._batch.open(kind, symbol)
+        stream = DepthStream(writer) if name == "depth" else RowStream(kind, writer)
         self._streams[symbol, name] = stream
         return stream
 
     def _finish(self, lines: int) -> Recorded:
         if not self._streams:
             raise BadInput(
-                f"{self._path}: none of its {lines:,} lines is a trade, aggTrade or bookTicker "
-                "frame: nothing to import."
+                f"{self._path}: none of its {lines:,} lines is a trade, aggTrade, bookTicker "
+                "or depth frame: nothing to import."
             )
         market = self._market
         if market is None:
@@ -208,10 +204,12 @@ class Recording:
                 f"{self._path}: the frames do not tell spot from USD-M: give --market spot or "
                 "--market usdm."
             )
+        for answer in self._answers:
+            self._answer(answer)  # received after the last frame
         done = Recorded(self._frames)
         done.notes += self._choose_trades()
         for stream in self._streams.values():
-            stream.flush()
+            stream.finish()
         for symbol in dict.fromkeys(symbol for symbol, _ in self._streams):
             self._close(symbol, market, done)
         done.notes += self._told(market)
@@ -226,29 +224,22 @@ class Recording:
 
     def _close(self, symbol: str, market: Market, done: Recorded) -> None:
         streams = [stream for (name, _), stream in self._streams.items() if name == symbol]
-        price = max(stream.price_decimals for stream in streams)
-        size = max(stream.size_decimals for stream in streams)
-        instrument_id = _instrument_id(symbol, market)
-        instrument, _ = resolve(
-            self._batch, instrument_id, self._grid, Needs(price, size), str(self._path)
-        )
-        for stream in streams:
-            stream.writer.topic = str(instrument_id)
-            result = stream.writer.close(instrument, self._path.name)
-            if result is not None:
-                done.rows += result.rows
-                done.topics.append((result.kind, result.topic))
+        for result in close_streams(
+            self._batch, streams, instrument_id_of(symbol, market), self._grid, self._path
+        ):
+            done.rows += result.rows
+            done.topics.append((result.kind, result.topic))
 
     def _told(self, market: Market) -> Iterator[str]:
         if not self._given:
             yield f"market {market} told by the frames"
         if self._skipped:
             parts = [f"{count:,} {kind}" for kind, count in sorted(self._skipped.items())]
-            yield f"frames left out: {', '.join(parts)} (trades and quotes are imported)"
+            yield f"frames left out: {', '.join(parts)} (trades, quotes and depth are imported)"
         if self._back:
             yield f"{self._back:,} frames received before the line above, moved up to it"
-        if dropped := sum(stream.dropped for stream in self._streams.values()):
-            yield f"{dropped:,} frames with a price of 0 dropped"
+        for (symbol, _), stream in self._streams.items():
+            yield from stream.told(symbol)
 
 
 def looks_like_recording(path: Path) -> bool:
@@ -259,9 +250,70 @@ def looks_like_recording(path: Path) -> bool:
     except (OSError, EOFError, zlib.error):
         return False
     head, _, text = line.partition(b" ")
-    return line.startswith((b"ws://", b"wss://")) or (
-        text.startswith(b"{") and head.rstrip(b":").replace(b".", b"", 1).isdigit()
+    return (
+        line.startswith((b"ws://", b"wss://"))
+        or _is_answer(line)
+        or (text.startswith(b"{") and head.rstrip(b":").replace(b".", b"", 1).isdigit())
     )
+
+
+def is_answers(path: Path) -> bool:
+    """Say whether a file records REST answers: ``<url> -> <unix>: <json>`` on each line."""
+    try:
+        with path.open("rb") as raw:
+            return _is_answer(_unpacked(path, raw).readline(4096))
+    except (OSError, EOFError, zlib.error):
+        return False
+
+
+def _is_answer(line: bytes) -> bool:
+    return line.startswith((b"http://", b"https://")) and b" -> " in line
+
+
+def read_answers(path: Path) -> list[Answer]:
+    """Return the depth answers of a file of REST answers. Raises BadInput naming a line."""
+    answers = []
+    for number, line in enumerate(_lines(path, lambda _read: None), 1):
+        address, _, rest = line.partition(b" -> ")
+        if not line.strip() or b"/depth?" not in address:
+            continue
+        match = _SYMBOL.search(address)
+        head, _, text = rest.partition(b" ")
+        try:
+            frame = orjson.loads(text)
+            received = _received(head)
+            symbol = match[1].decode() if match and "lastUpdateId" in frame else ""
+        except ValueError as error:
+            raise BadInput(
+                f"{path}, line {number} is no recorded answer: write '<url> -> <unix>: <json>'."
+            ) from error
+        if symbol:
+            market = Market.USDM if b"fapi" in address else Market.SPOT
+            answers.append(Answer(market, symbol, received, frame))
+    return answers
+
+
+def import_answers(
+    batch: Import, path: Path, grid: Grid, taken: Container[tuple[StreamKind, str]]
+) -> Recorded:
+    """Import a file of answers as snapshots; streams that are taken have them already."""
+    answers = read_answers(path)
+    done = Recorded(len(answers))
+    for market, symbol in dict.fromkeys((each.market, each.symbol) for each in answers):
+        instrument_id = instrument_id_of(symbol, market)
+        if (StreamKind.DELTAS, str(instrument_id)) in taken:
+            continue
+        stream = DepthStream(batch.open(StreamKind.DELTAS, symbol))
+        for each in answers:
+            if (each.market, each.symbol) == (market, symbol):
+                stream.add_snapshot(snapshot_of(each.frame, each.received))
+        stream.finish()
+        for result in close_streams(batch, [stream], instrument_id, grid, path):
+            done.rows += result.rows
+            done.topics.append((result.kind, result.topic))
+    if not answers:
+        done.notes.append("no depth answer in it, left out")
+    return done
 
 
 def _unpacked(path: Path, raw: BufferedReader) -> gzip.GzipFile | BufferedReader:
@@ -299,10 +351,25 @@ def _received(head: bytes) -> int:
     return int(seconds) * 1_000_000_000 + int(rest[:9].ljust(9, b"0") or b"0")
 
 
-def _instrument_id(symbol: str, market: Market) -> InstrumentId:
+def instrument_id_of(symbol: str, market: Market) -> InstrumentId:
+    """Return the id a symbol of Binance has here: ``BTCUSDT-PERP.BINANCE`` or its spot pair."""
     if market is Market.USDM:
         return InstrumentId.from_str(f"{symbol}-PERP.{binance.VENUE_USDM}")
     return InstrumentId.from_str(f"{symbol}.{binance.VENUE_SPOT}")
+
+
+def snapshot_of(frame: Frame, received: int) -> DepthSnapshot:
+    """Return a REST depth answer as a snapshot; spot tells no time, so it counts as received."""
+    venue_ms = frame.get("T") or frame.get("E")
+    stamp = received if venue_ms is None else venue_ms * _MS
+    return DepthSnapshot(frame["lastUpdateId"], stamp, received, frame["bids"], frame["asks"])
+
+
+def diff_of(data: Frame, received: int) -> DepthDiff:
+    """Return a depthUpdate frame as a diff."""
+    stamp = (data.get("T") or data["E"]) * _MS
+    ids = data["U"], data["u"], data.get("pu")
+    return DepthDiff(*ids, stamp, received, data["b"], data["a"])
 
 
 def _trade(data: Frame, received: int) -> tuple[Any, ...]:
@@ -319,8 +386,22 @@ def _quote(data: Frame, received: int) -> tuple[Any, ...]:
     return data["b"], data["a"], data["B"], data["A"], stamp, received
 
 
-_READERS: dict[bytes, Callable[[Frame, int], tuple[Any, ...]]] = {
-    b"trade": _trade,
-    b"aggTrade": _agg_trade,
-    b"bookTicker": _quote,
+_READERS: dict[str, Callable[[Frame, int], Any]] = {
+    "trade": _trade,
+    "aggTrade": _agg_trade,
+    "quote": _quote,
+    "depth": diff_of,
+}
+_KINDS = {
+    "trade": StreamKind.TRADES,
+    "aggTrade": StreamKind.TRADES,
+    "quote": StreamKind.QUOTES,
+    "depth": StreamKind.DELTAS,
+}
+_NAMES = {
+    b"trade": "trade",
+    b"aggTrade": "aggTrade",
+    b"bookTicker": "quote",
+    b"depth": "depth",
+    b"depthUpdate": "depth",
 }

@@ -60,25 +60,41 @@ def test_five_minute_bars_of_a_share(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "instrument", "trades", "quotes"),
+    ("pattern", "instrument", "trades", "quotes", "deltas"),
     [
-        ("binance_ws/usdm/*.gz", "ETHUSDT-PERP.BINANCE", 14_076, 53_992),
-        ("binance_ws/spot/*.gz", "BTCUSDT.BINANCE_SPOT", 9_757, 28_040),
+        ("binance_ws/usdm/*.gz", "ETHUSDT-PERP.BINANCE", 14_076, 53_992, 430_412),
+        ("binance_ws/spot/*.gz", "BTCUSDT.BINANCE_SPOT", 9_757, 28_040, 126_074),
     ],
 )
 def test_raw_recordings(
-    tmp_path: Path, pattern: str, instrument: str, trades: int, quotes: int
+    tmp_path: Path, pattern: str, instrument: str, trades: int, quotes: int, deltas: int
 ) -> None:
     store, _ = load(tmp_path, pattern)
     assert [(info.topic, info.kind, info.rows) for info in store.streams()] == [
         (instrument, StreamKind.TRADES, trades),
         (instrument, StreamKind.QUOTES, quotes),
+        (instrument, StreamKind.DELTAS, deltas),
     ]
 
 
 def test_combined_stream_recordings(tmp_path: Path) -> None:
-    store, report = load(tmp_path, "binance_ws/BINANCE*.gz")
-    assert [file.frames for file in report.files] == [265, 1_535]
+    patterns = ("binance_ws/BINANCE*.gz", "binance_rest/*.http.*.gz")
+    store = Store(tmp_path)
+    paths = [str(DATA / pattern) for pattern in patterns]
+    report = import_files(store, paths, Options(), lambda _done, _total: None)
+    assert [file.frames for file in report.files] == [265, 1_535, 4, 4]
     rows = {(str(info.instrument_id), str(info.kind)): info.rows for info in store.streams()}
     assert rows["SUSHIUSDT-PERP.BINANCE", "quotes"] == 305
     assert rows["NKNUSDT.BINANCE_SPOT", "trades"] == 1
+    assert rows["NKNUSDT.BINANCE_SPOT", "deltas"] == 1_986
+    assert not any("snapshot" in note for file in report.files for note in file.notes)
+
+
+def test_recordings_kept_as_csv(tmp_path: Path) -> None:
+    store, report = load(tmp_path, "binance_quality/*positive*.gz")
+    assert [(info.topic, info.kind, info.rows) for info in store.streams()] == [
+        ("TRXUSDT.BINANCE_SPOT", StreamKind.TRADES, 10_000),
+        ("BTCUSDT.BINANCE_SPOT", StreamKind.DELTAS, 20_002),
+        ("TRXUSDT.BINANCE_SPOT", StreamKind.DELTAS, 10_000),
+    ]
+    assert "begins without a snapshot" in report.files[1].notes[0]

@@ -29,7 +29,7 @@ AGG = (
     '{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1723161256343,"a":9,"s":"BTCUSDT",'
     '"p":"61837.63","q":"0.02","f":1,"l":2,"T":1723161256342,"m":false}}'
 )
-DEPTH = '{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","s":"BTCUSDT","b":[],"a":[]}}'
+KLINE = '{"stream":"btcusdt@kline_1m","data":{"e":"kline","s":"BTCUSDT","k":{}}}'
 
 
 def load(
@@ -123,17 +123,27 @@ def test_a_clock_that_was_set_back_never_goes_back(tmp_path: Path) -> None:
 
 def test_other_frames_are_counted(tmp_path: Path) -> None:
     snapshot = '{"lastUpdateId":1,"bids":[],"asks":[]}'
-    lines = [f"{R0} {SPOT_QUOTE}", f"{R0} {DEPTH}", f"{R0} {DEPTH}", f"{R0} {snapshot}", ""]
+    lines = [f"{R0} {SPOT_QUOTE}", f"{R0} {KLINE}", f"{R0} {KLINE}", f"{R0} {snapshot}", ""]
     _, report = load(tmp_path, *lines)
-    note = "frames left out: 2 depth, 1 depth snapshot (trades and quotes are imported)"
+    note = (
+        "frames left out: 1 depth snapshot of no certain symbol, 2 kline (trades, quotes and depth "
+        "are imported)"
+    )
     assert note in report.notes
+
+
+def test_a_single_streams_frames_have_no_envelope(tmp_path: Path) -> None:
+    bare = [line.partition('"data":')[2][:-1] for line in (SPOT_TRADE % 7, SPOT_QUOTE)]
+    engine, report = load(tmp_path, *(f"{R0} {line}" for line in bare))
+    assert (len(engine.query_trade_ticks()), len(engine.query_quote_ticks())) == (1, 1)
+    assert report.rows == 2
 
 
 def test_an_empty_side_is_no_quote(tmp_path: Path) -> None:
     lines = [f"{R0} {USDM_QUOTE % '0.00'}", f"{R0} {USDM_QUOTE % '2681.62'}"]
     engine, report = load(tmp_path, *lines)
     assert len(engine.query_quote_ticks()) == 1
-    assert "1 frames with a price of 0 dropped" in report.notes
+    assert "ETHUSDT: 1 frames with a price of 0 dropped" in report.notes
 
 
 def test_more_rows_than_a_block(tmp_path: Path) -> None:
@@ -150,7 +160,7 @@ def test_a_broken_line_is_named(tmp_path: Path, broken: str) -> None:
 
 
 def test_a_recording_without_trades_or_quotes_is_refused(tmp_path: Path) -> None:
-    assert "nothing to import" in refused(tmp_path, f"{R0} {DEPTH}")
+    assert "nothing to import" in refused(tmp_path, f"{R0} {KLINE}")
 
 
 def test_a_recording_cut_short_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,231 @@
+"""Reads recordings kept as CSV, one row a trade or a book level, each with its time of receive.
+
+Rule: the first column tells the format (``TimestampOfReceive``); the market and, for snapshots, the
+symbol come from the file's name. Lines that begin with # are a report and are left out.
+"""
+
+import gzip
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+
+from catalog.book import DepthDiff, DepthSnapshot
+from catalog.columns import Ints
+from catalog.ingest.instruments import Grid
+from catalog.ingest.recorded_rows import DepthStream, RowStream, close_streams
+from catalog.ingest.recordings import Market, Recorded, instrument_id_of
+from catalog.store import Import
+from strategies.errors import BadInput
+from strategies.ports import StreamKind
+
+HEAD = b"TimestampOfReceive,"
+_NAME = re.compile(r"_(spot|usd_?m(?:_futures)?|futures)_([a-z0-9]+)_", re.IGNORECASE)
+_TEXT = ("Price", "Quantity", "Symbol", "Stream", "EventType", "MUnknownParameter")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCsv:
+    """The rows of one file; ``line`` is the first row's line, times are UTC ns."""
+
+    path: Path
+    kind: str
+    table: pa.Table
+    line: int
+
+    def ints(self, name: str) -> Ints:
+        """Return a column of numbers."""
+        values: Ints = self.table.column(name).to_numpy()
+        return values
+
+    def times(self, name: str) -> Ints:
+        """Return a column of times as ns: each file keeps one unit, told by its size."""
+        values = self.ints(name)
+        biggest = int(values.max(initial=0))
+        scale = next((by for top, by in ((10**14, 10**6), (10**17, 1000)) if biggest < top), 1)
+        return values * scale
+
+    def texts(self, name: str) -> list[str]:
+        """Return a column of text."""
+        values: list[str] = self.table.column(name).to_pylist()
+        return values
+
+    @property
+    def is_ascending(self) -> bool:
+        """Say whether rows were received in order."""
+        received = self.times("TimestampOfReceive")
+        return bool((received[1:] >= received[:-1]).all())
+
+
+def is_recorded_csv(path: Path) -> bool:
+    """Say whether a file is of this format."""
+    try:
+        with _opened(path) as file:
+            for line in file:
+                if not line.startswith(b"#"):
+                    return bool(line.startswith(HEAD))
+    except (OSError, EOFError):
+        return False
+    return False
+
+
+def read_recorded_csv(path: Path) -> RecordedCsv:
+    """Read one file. Raises BadInput where it is cut short or a cell is no number."""
+    try:
+        with _opened(path) as file:
+            content = file.read()
+    except (OSError, EOFError) as error:
+        raise BadInput(f"{path} cannot be unpacked ({error}): copy it again whole.") from error
+    comments = 0
+    while content.startswith(b"#"):
+        content = content[content.index(b"\n") + 1 :]
+        comments += 1
+    names = content[: content.index(b"\n")].decode().strip().split(",")
+    types = {name: pa.string() if name in _TEXT else pa.int64() for name in names}
+    try:
+        table = pa.csv.read_csv(
+            pa.py_buffer(content),
+            convert_options=pa.csv.ConvertOptions(column_types=types, strings_can_be_null=False),
+        )
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise BadInput(f"{path} cannot be read ({reason}): correct or remove the row.") from error
+    return RecordedCsv(path, _kind(names, path), table.combine_chunks(), comments + 2)
+
+
+def import_recorded_csv(batch: Import, path: Path, market: Market | None, grid: Grid) -> Recorded:
+    """Import one file as trades or book deltas. Raises BadInput."""
+    recorded = read_recorded_csv(path)
+    if not recorded.is_ascending:
+        raise BadInput(
+            f"{path}: rows were not received in order: run onetape data check on it and correct it."
+        )
+    market = market or market_of(path)
+    if market is None:
+        raise BadInput(f"{path}: its name does not tell spot from USD-M: give --market.")
+    done = Recorded(recorded.table.num_rows)
+    for symbol in symbols_of(recorded):
+        kind = StreamKind.TRADES if recorded.kind == "trade" else StreamKind.DELTAS
+        writer = batch.open(kind, symbol)
+        stream: RowStream | DepthStream
+        if kind is StreamKind.TRADES:
+            stream = RowStream(kind, writer)
+            _add_trades(recorded, symbol, stream)
+        else:
+            stream = DepthStream(writer)
+            _add_depth(recorded, symbol, stream)
+        stream.finish()
+        instrument_id = instrument_id_of(symbol, market)
+        for result in close_streams(batch, [stream], instrument_id, grid, path):
+            done.rows += result.rows
+            done.topics.append((result.kind, result.topic))
+        done.notes += stream.told(symbol)
+    return done
+
+
+def market_of(path: Path) -> Market | None:
+    """Return the market a file's name tells."""
+    match = _NAME.search(path.name)
+    if match is None:
+        return None
+    return Market.SPOT if match[1].lower() == "spot" else Market.USDM
+
+
+def symbols_of(recorded: RecordedCsv) -> list[str]:
+    """Return the symbols of a file in order; a snapshot's is in the file's name only."""
+    if "Symbol" in recorded.table.column_names:
+        return list(dict.fromkeys(recorded.texts("Symbol")))
+    match = _NAME.search(recorded.path.name)
+    if match is None:
+        raise BadInput(
+            f"{recorded.path}: its name does not tell the symbol: name it like "
+            "snapshot_spot_btcusdt_2025-04-14.csv."
+        )
+    return [match[2].upper()]
+
+
+def _kind(names: list[str], path: Path) -> str:
+    for column, kind in (("TradeId", "trade"), ("FinalUpdateId", "diff"), ("IsAsk", "snapshot")):
+        if column in names:
+            return kind
+    raise BadInput(f"{path}: its columns are neither of trades, nor of depth: {', '.join(names)}.")
+
+
+def _opened(path: Path) -> Any:
+    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
+
+
+def _add_trades(recorded: RecordedCsv, symbol: str, stream: RowStream) -> None:
+    rows = zip(
+        recorded.texts("Price"),
+        recorded.texts("Quantity"),
+        recorded.ints("IsBuyerMarketMaker").tolist(),
+        recorded.ints("TradeId").tolist(),
+        recorded.times("TransactionTime").tolist(),
+        recorded.times("TimestampOfReceive").tolist(),
+        recorded.texts("Symbol"),
+        strict=True,
+    )
+    for *row, name in rows:
+        if name == symbol:
+            stream.add(tuple(row))
+            if stream.full():
+                stream.flush()
+
+
+def _add_depth(recorded: RecordedCsv, symbol: str, stream: DepthStream) -> None:
+    events = diffs(recorded, symbol) if recorded.kind == "diff" else snapshots(recorded)
+    for event in events:
+        if isinstance(event, DepthDiff):
+            stream.add(event)
+        else:
+            stream.add_snapshot(event)
+        if stream.full():
+            stream.flush()
+
+
+def diffs(recorded: RecordedCsv, symbol: str) -> Iterator[DepthDiff]:
+    """Yield the diffs of one symbol: rows that share the ids and the time of receive."""
+    received, venue = (
+        recorded.times("TimestampOfReceive").tolist(),
+        recorded.times("EventTime").tolist(),
+    )
+    first, last = (
+        recorded.ints("FirstUpdateId").tolist(),
+        recorded.ints("FinalUpdateId").tolist(),
+    )
+    symbols = recorded.texts("Symbol")
+    for start, bids, asks in _groups(recorded, ("FirstUpdateId", "FinalUpdateId")):
+        if symbols[start] == symbol:
+            stamps = venue[start], received[start]
+            yield DepthDiff(first[start], last[start], None, *stamps, bids, asks)
+
+
+def snapshots(recorded: RecordedCsv) -> Iterator[DepthSnapshot]:
+    """Yield the snapshots of a file; spot tells no venue time, so they count as received."""
+    received = recorded.times("TimestampOfReceive").tolist()
+    last = recorded.ints("LastUpdateId").tolist()
+    for start, bids, asks in _groups(recorded, ("LastUpdateId",)):
+        yield DepthSnapshot(last[start], received[start], received[start], bids, asks)
+
+
+type _Levels = list[tuple[str, str]]
+
+
+def _groups(recorded: RecordedCsv, keys: tuple[str, ...]) -> Iterator[tuple[int, _Levels, _Levels]]:
+    columns = [recorded.ints(name) for name in ("TimestampOfReceive", *keys)]
+    changes = np.logical_or.reduce([column[1:] != column[:-1] for column in columns])
+    starts = [0, *(np.flatnonzero(changes) + 1).tolist(), recorded.table.num_rows]
+    price, size = recorded.texts("Price"), recorded.texts("Quantity")
+    is_ask = recorded.ints("IsAsk").tolist()
+    for start, end in pairwise(starts):
+        levels: tuple[_Levels, _Levels] = ([], [])
+        for i in range(start, end):
+            levels[is_ask[i]].append((price[i], size[i]))
+        yield start, *levels
