@@ -23,7 +23,12 @@ from scenarios.scenario_text import line_of
 from strategies.errors import BadInput
 
 FILE_NAME = "scenario.toml"
+NAME_LENGTH_MAX = 64
 NS_PER_MS = 1_000_000
+LATENCY_MS_MAX = 86_400_000
+LEVERAGE_MAX = 1_000
+BPS_ONE = 10_000
+SEED_MAX = (1 << 63) - 1
 
 
 class VenueTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -125,7 +130,7 @@ def load_scenario(
     their name. ``window`` wins over the file's start and end. Raises BadInput.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows begin files with a mark
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} cannot be read ({error}); give a readable TOML file.") from error
     try:
@@ -162,6 +167,9 @@ class _Place:
 
 
 def _scenario(raw: dict[str, Any], place: _Place, folder: Path | None) -> Scenario:
+    endless = _not_finite(raw, [])
+    if endless is not None:
+        raise BadInput(f"{place.of(endless)}: {_dotted(endless)} is not a finite number; give one.")
     for key in ("start", "end"):
         if isinstance(raw.get(key), date):  # TOML has times of its own; datetime is a date
             raw[key] = raw[key].isoformat()
@@ -177,6 +185,19 @@ def _scenario(raw: dict[str, Any], place: _Place, folder: Path | None) -> Scenar
     canonical.pop("chunk_rows")
     encoded = msgspec.json.encode(canonical, order="deterministic").decode()
     return Scenario(table, folder, start, end, encoded, place.source)
+
+
+def _not_finite(node: object, path: list[str | int]) -> list[str | int] | None:
+    """Return the path of the first nan or inf, which TOML allows and no key here means."""
+    if isinstance(node, Decimal):
+        return None if node.is_finite() else path
+    children: list[tuple[str | int, object]] = []
+    if isinstance(node, dict):
+        children = list(node.items())
+    elif isinstance(node, list):
+        children = list(enumerate(node))
+    found = (_not_finite(child, [*path, key]) for key, child in children)
+    return next((each for each in found if each is not None), None)
 
 
 def _explain(error: str, raw: Mapping[str, Any], place: _Place) -> str:
@@ -257,22 +278,69 @@ def _check(table: ScenarioTable, place: _Place) -> None:
             )
     if table.chunk_rows < 1:
         raise BadInput(f"{place.of(['chunk_rows'])}: chunk_rows must be at least 1.")
+    _check_range(["seed"], table.seed, -SEED_MAX, SEED_MAX, place)
     for name, venue in table.venues.items():
         _check_venue(name, venue, place)
+    _check_capital(table.capital, place)
     for i, strategy in enumerate(table.strategies):
-        if not 0 < strategy.weight <= 1:
+        _check_strategy(i, strategy, place)
+
+
+def _check_range(
+    path: list[str | int], value: Decimal | int | None, low: int, high: int, place: _Place
+) -> None:
+    if value is not None and not low <= value <= high:
+        raise BadInput(
+            f"{place.of(path)}: {_dotted(path)} is {value}; it must be from {low:,} to {high:,}."
+        )
+
+
+def _check_strategy(i: int, strategy: StrategyTable, place: _Place) -> None:
+    name = strategy.name
+    if not name.isprintable() or name != name.strip() or not 0 < len(name) <= NAME_LENGTH_MAX:
+        raise BadInput(
+            f"{place.of(['strategies', i, 'name'])}: strategy name {name!r} must be 1 to "
+            f"{NAME_LENGTH_MAX} printable characters on one line."
+        )
+    if not 0 < strategy.weight <= 1:
+        raise BadInput(
+            f"{place.of(['strategies', i, 'weight'])}: weight {strategy.weight} of "
+            f"{name} must be above 0 and at most 1."
+        )
+    for key, listed in (("instruments", strategy.instruments), ("streams", strategy.streams)):
+        if not listed:
             raise BadInput(
-                f"{place.of(['strategies', i, 'weight'])}: weight {strategy.weight} of "
-                f"{strategy.name} must be above 0 and at most 1."
+                f"{place.of(['strategies', i, key])}: strategy {name} lists no {key}; list at "
+                "least one."
             )
+
+
+def _check_capital(capital: CapitalTable, place: _Place) -> None:
+    _check_range(["capital", "market_buffer_bps"], capital.market_buffer_bps, 0, BPS_ONE, place)
+    for key, limits in (("order_max", capital.order_max), ("symbol_max", capital.symbol_max)):
+        where = place.of(["capital", key])
+        for text in limits:
+            if parse_money(text, where).raw <= 0:
+                raise BadInput(
+                    f"{where}: {key} {text!r} is not above zero and would refuse every order; "
+                    "raise it, or leave it out."
+                )
 
 
 def _check_venue(name: str, venue: VenueTable, place: _Place) -> None:
     where = place.of(["venues", name, "balances"])
     if not venue.balances:
         raise BadInput(f'{where}: venue {name} has no balance; write balances = ["1000000 KRW"].')
-    for text in venue.balances:
-        parse_money(text, where)
+    monies = [parse_money(text, where) for text in venue.balances]
+    for money in monies:
+        if money.raw < 0:
+            raise BadInput(f"{where}: venue {name} starts with {money}; start with 0 or more.")
+    if len({money.currency.code for money in monies}) < len(monies):
+        raise BadInput(f"{where}: venue {name} names a currency twice; give one balance for each.")
+    _check_range(["venues", name, "latency_ms"], venue.latency_ms, -1, LATENCY_MS_MAX, place)
+    _check_range(["venues", name, "leverage"], venue.leverage, 1, LEVERAGE_MAX, place)
+    for key in ("maker_bps", "taker_bps", "sell_tax_bps"):
+        _check_range(["venues", name, key], getattr(venue, key), 0, BPS_ONE - 1, place)
     if venue.latency_ms * NS_PER_MS < 1:
         raise BadInput(
             f"{place.of(['venues', name, 'latency_ms'])}: latency_ms must be above 0: an order "
@@ -294,9 +362,11 @@ def parse_money(text: str, where: str) -> Money:
 def _time_ns(value: str | None, key: str, place: _Place) -> int | None:
     if value is None:
         return None
+    fraction = re.search(r"\.(\d{1,9})(?!\d)", value)
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError as error:
+        seconds = int(moment.replace(microsecond=0).timestamp())
+    except (ValueError, OverflowError) as error:
         raise BadInput(
             f"{place.of([key])}: {key} {value!r} is not a time; write 2026-03-09T09:00:00+09:00."
         ) from error
@@ -305,8 +375,8 @@ def _time_ns(value: str | None, key: str, place: _Place) -> int | None:
             f"{place.of([key])}: {key} {value} has no time zone; write it like "
             "2026-03-09T09:00:00+09:00, or with Z for UTC."
         )
-    whole = int(moment.replace(microsecond=0).timestamp())
-    return whole * 1_000_000_000 + moment.microsecond * 1_000
+    # The standard library drops what is below a microsecond.
+    return seconds * 1_000_000_000 + (int(fraction[1].ljust(9, "0")) if fraction else 0)
 
 
 def _override(raw: dict[str, Any], text: str) -> None:

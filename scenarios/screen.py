@@ -60,7 +60,8 @@ class Screen:
     def result(self, values: Mapping[str, object]) -> None:
         """Print the command's JSON object when it was asked for; call it last, once."""
         if self.as_json:
-            sys.stdout.write(json.dumps(values, default=str, ensure_ascii=False) + "\n")
+            plain = sys.stdout.encoding.lower() not in {"utf-8", "utf8"}
+            sys.stdout.write(json.dumps(values, default=str, ensure_ascii=plain) + "\n")
             sys.stdout.flush()
 
     @contextmanager

@@ -13,6 +13,7 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 from nautilus_trader.model import BarType, InstrumentId, Money
@@ -30,9 +31,10 @@ from scenarios.scenario import (
 from scenarios.simulated_venues import VenueKind, VenueSpec, market_of
 from strategies.capital.fixed_weights import CapitalConfig, FixedWeights
 from strategies.capital.ledger import VenueLedger
-from strategies.decider import Params, Setup, Strategy
+from strategies.decider import ParamError, Params, Setup, Strategy
 from strategies.errors import BadInput
 from strategies.host.core import AnyStrategy, Host, Subscription, handles
+from strategies.host.faults import one_line, place_of
 from strategies.host.marks import LastPrices
 from strategies.markets import binance
 from strategies.markets.facts import InstrumentFacts, MarketFacts
@@ -114,7 +116,7 @@ def resolve(scenario: Scenario, store: Store) -> Universe:
         _stream(info, known[info.instrument_id], store, (info.kind, info.topic) in wanted)
         for info in chosen
     )
-    return Universe(
+    universe = Universe(
         scenario=scenario,
         start_ns=start_ns,
         end_ns=end_ns,
@@ -132,6 +134,15 @@ def resolve(scenario: Scenario, store: Store) -> Universe:
             for s in streams
         },
     )
+    _prove(universe)
+    return universe
+
+
+def _prove(universe: Universe) -> None:
+    """Make everything once and throw it away: what cannot be made is bad input, not a run."""
+    for table in universe.scenario.table.strategies:
+        _strategy(table, universe)
+    _capital(universe)
 
 
 def _heard(
@@ -347,30 +358,51 @@ def _subscriptions(
 def _strategy(table: StrategyTable, universe: Universe) -> AnyStrategy:
     cls = universe.classes[table.name]
     facts = {i: universe.facts[i] for i in universe.traded[table.name]}
+    where = f"{universe.scenario.source}: strategy {table.name}"
     params = _params(cls, table, universe.scenario)
-    params.check(facts)
-    return cls(Setup(name=table.name, params=params, instruments=facts))
+    try:
+        params.check(facts)
+        return cls(Setup(name=table.name, params=params, instruments=facts))
+    except ParamError as error:
+        raise BadInput(f"{where}: {str(error).rstrip('.')}.") from error
+    # Whatever a user's class raises while it is made is the user's to see, in one sentence.
+    except (Exception, SystemExit) as error:
+        raise BadInput(
+            f"{where} raised {_fault(error, cls.__module__)}while it was made."
+        ) from error
+
+
+def _fault(error: BaseException, module: str) -> str:
+    return f"{type(error).__name__}: {one_line(str(error))} {place_of(error, module)}"
 
 
 def _load_class(table: StrategyTable, scenario: Scenario) -> type[AnyStrategy]:
-    module_name, colon, class_name = table.class_.partition(":")
+    module_name, _, class_name = table.class_.partition(":")
     where = f"{scenario.source}: class {table.class_!r} of strategy {table.name}"
-    if not colon:
+    if not (class_name.isidentifier() and all(p.isidentifier() for p in module_name.split("."))):
         raise BadInput(f"{where} is not of the form my_module:MyStrategy; write it so.")
     try:
         module = import_module(module_name)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise BadInput(
             f"{where} cannot be imported ({error}); put {module_name}.py beside the scenario or in "
-            "the folder you run from."
+            "the folder you run from, and install what it imports."
         ) from error
     # Whatever a user's module raises while it loads is the user's to see, in one sentence.
-    except Exception as error:
-        raise BadInput(f"{where} raised {type(error).__name__}: {error} while loading.") from error
+    except (Exception, SystemExit) as error:
+        raise BadInput(f"{where} raised {_fault(error, module_name)}while loading.") from error
     cls = getattr(module, class_name, None)
     if not (isinstance(cls, type) and issubclass(cls, Strategy)):
-        raise BadInput(f"{where}: there is no Strategy of that name in {module.__file__}.")
+        names = [n for n, v in vars(module).items() if isinstance(v, type) and _is_own(v, module)]
+        raise BadInput(
+            f"{where}: there is no Strategy of that name in {module.__name__}; it has "
+            f"{', '.join(names) or 'none'}."
+        )
     return cls
+
+
+def _is_own(cls: type, module: ModuleType) -> bool:
+    return issubclass(cls, Strategy) and cls.__module__ == module.__name__
 
 
 def _params(cls: type[AnyStrategy], table: StrategyTable, scenario: Scenario) -> Params:
