@@ -62,6 +62,19 @@ class StrategyTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
     params: dict[str, Any] = {}
 
 
+class ReportTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The ``[report]`` table: how a run is shown; it changes no decision.
+
+    ``rates``: what one unit of each other currency is worth in ``currency``. ``benchmark``: an
+    instrument of the catalog to compare with. ``trials``: how many variants were tried.
+    """
+
+    currency: str | None = None
+    rates: dict[str, Decimal] = {}
+    benchmark: str | None = None
+    trials: int | None = None
+
+
 class ScenarioTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -73,6 +86,7 @@ class ScenarioTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
     chunk_rows: int = 100_000
     venues: dict[str, VenueTable]
     capital: CapitalTable = CapitalTable()
+    report: ReportTable | None = None
     strategies: list[StrategyTable]
 
 
@@ -183,6 +197,8 @@ def _scenario(raw: dict[str, Any], place: _Place, folder: Path | None) -> Scenar
         raise BadInput(f"{place.of(['end'])}: the window is empty; end must be after start.")
     canonical = msgspec.to_builtins(table)
     canonical.pop("chunk_rows")
+    if table.report is None:
+        canonical.pop("report")
     encoded = msgspec.json.encode(canonical, order="deterministic").decode()
     return Scenario(table, folder, start, end, encoded, place.source)
 
@@ -251,6 +267,7 @@ def _valid_keys(path: Sequence[str | int]) -> list[str]:
     tables: dict[str, type[msgspec.Struct]] = {
         "venues": VenueTable,
         "capital": CapitalTable,
+        "report": ReportTable,
         "strategies": StrategyTable,
     }
     table = tables.get(str(path[0]), ScenarioTable) if path else ScenarioTable
@@ -281,6 +298,7 @@ def _check(table: ScenarioTable, place: _Place) -> None:
     _check_range(["seed"], table.seed, -SEED_MAX, SEED_MAX, place)
     for name, venue in table.venues.items():
         _check_venue(name, venue, place)
+    _check_report(table.report or ReportTable(), place)
     _check_capital(table.capital, place)
     for i, strategy in enumerate(table.strategies):
         _check_strategy(i, strategy, place)
@@ -325,6 +343,25 @@ def _check_capital(capital: CapitalTable, place: _Place) -> None:
                     f"{where}: {key} {text!r} is not above zero and would refuse every order; "
                     "raise it, or leave it out."
                 )
+
+
+def _check_report(report: ReportTable, place: _Place) -> None:
+    for code, rate in report.rates.items():
+        if rate <= 0:
+            raise BadInput(
+                f"{place.of(['report', 'rates'])}: the rate of {code} is {rate}; give what one "
+                "unit is worth in the report's currency, above 0."
+            )
+    if report.rates and report.currency is None:
+        raise BadInput(
+            f"{place.of(['report', 'rates'])}: rates need the currency they lead to; add "
+            'currency = "KRW".'
+        )
+    if report.trials is not None and report.trials < 1:
+        raise BadInput(
+            f"{place.of(['report', 'trials'])}: trials is {report.trials}; count the variants you "
+            "tried, this one included: at least 1."
+        )
 
 
 def _check_venue(name: str, venue: VenueTable, place: _Place) -> None:
