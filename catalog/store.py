@@ -172,10 +172,12 @@ class Import:
         self._store = store
         self._staging = staging
         self._moves: list[tuple[Path, Path]] = []
+        self._targets: dict[Path, list[Path]] = {}  # by folder: there may be thousands
         self._taken: list[tuple[WriteResult, Path, str]] = []
         self._instruments: dict[InstrumentId, Instrument] = dict(store.instruments())
         self._new: list[Instrument] = []
-        self._writers: list[StreamWriter] = []
+        self._opened = 0
+        self._writers: dict[Path, StreamWriter] = {}  # unfinished ones: their memory is dear
         self.results: list[WriteResult] = []
 
     def instrument(self, instrument_id: InstrumentId) -> Instrument | None:
@@ -197,9 +199,11 @@ class Import:
 
     def open(self, kind: StreamKind, topic: str) -> StreamWriter:
         """Begin one file of a stream."""
-        path = self._staging / f"{len(self._writers)}.parquet"
-        self._writers.append(StreamWriter(self, kind, topic, path))
-        return self._writers[-1]
+        path = self._staging / f"{self._opened}.parquet"
+        self._opened += 1
+        writer = StreamWriter(self, kind, topic, path)
+        self._writers[path] = writer
+        return writer
 
     def write(
         self,
@@ -229,13 +233,16 @@ class Import:
 
     def take(self, result: WriteResult, path: Path, source: str) -> WriteResult:
         """Accept a finished file, or drop it where the catalog holds the same already."""
+        del self._writers[path]
         target = folder(self._store.root, result.kind, result.topic)
         target /= file_name(result.first_ns, result.last_ns)
         if self._store.holds(target, result.sha256):
             path.unlink()
             result = replace(result, added=False)
         else:
-            self._store.refuse_overlap(result, [taken for _, taken in self._moves], source)
+            beside = self._targets.setdefault(target.parent, [])
+            self._store.refuse_overlap(result, beside, source)
+            beside.append(target)
             self._moves.append((path, target))
             self._taken.append((result, target, source))
         self.results.append(result)
@@ -243,7 +250,7 @@ class Import:
 
     def abandon(self) -> None:
         """Let go of every file; what was committed is in place already."""
-        for writer in self._writers:
+        for writer in self._writers.values():
             writer.abandon()
 
     def commit(self) -> None:
@@ -346,10 +353,11 @@ class Store:
         return path.exists() and self.inventory.content_hash(path) == content
 
     def refuse_overlap(self, result: WriteResult, staged: list[Path], source: str) -> None:
-        """Raise BadInput where a stream has other rows between the result's first and last."""
-        place = folder(self.root, result.kind, result.topic)
-        others = [path for path in staged if path.parent == place]
-        for path in [*self.files(result.kind, result.topic), *others]:
+        """Raise BadInput where a stream has other rows between the result's first and last.
+
+        ``staged`` are its files on their way into the catalog.
+        """
+        for path in [*self.files(result.kind, result.topic), *staged]:
             first, last = file_span(path.name) or (0, 0)
             if first <= result.last_ns and last >= result.first_ns:
                 raise BadInput(

@@ -15,6 +15,10 @@ ONE = 1 << 16
 """Probabilities are counted in 65,536ths."""
 
 
+_MIDDLE = 4 * (ONE - 1) // 2
+_SPREAD = 37_837  # standard deviation of the sum of four numbers from 0 to 65,535
+
+
 class Chance:
     """One stream of draws, named by a seed and what it is for."""
 
@@ -38,6 +42,12 @@ class Chance:
         """Draw sizes with a Pareto tail: half of them below 2 x ``base``, some near ``cap`` x."""
         draws = self.below(count, ONE) + 1
         return np.minimum(base * ONE // draws, base * cap)
+
+    def noise(self, count: int, size: int) -> Ints:
+        """Draw symmetric, nearly normal steps with a standard deviation of ``size``, below 2^44."""
+        raw: npt.NDArray[np.uint64] = self._bits.random_raw(count)
+        words = raw.view(np.uint16).reshape(count, 4).astype(np.int64)  # their order adds up alike
+        return (words.sum(axis=1) - _MIDDLE) * size // _SPREAD
 
     def _raw(self, count: int) -> npt.NDArray[np.uint64]:
         raw: npt.NDArray[np.uint64] = self._bits.random_raw(count)

@@ -1,54 +1,88 @@
-"""One generated trading day of one symbol: quotes, and trades at the prevailing bid or ask.
+"""One generated trading day of one symbol: quotes, and trades inside the prevailing quote.
 
 Rule: integers only. A quote holds until the next one; a trade falls between them, takes no more
-than is displayed, and takes all of it where the price then moves its way.
+than is displayed, and takes all of it where the price then moves its way. Only prints of an auction
+have no aggressor (and prints at a given price between two ticks).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isqrt
 
 import numpy as np
+import numpy.typing as npt
 
 from catalog.generate.chance import ONE, Chance, Ints
+from catalog.generate.factors import MINUTE_NS, u_shape
+from catalog.generate.targets import Anchors, Targets, anchors, bend, share_out, thin_out
 
-MINUTE_NS = 60_000_000_000
+type Flags = npt.NDArray[np.bool_]
+
 BUY, SELL, NO_AGGRESSOR = 0, 1, 2
+PPB = 10**9
+PRINT_NS = 1_000
+"""An auction's print follows by this the quote that shows its book."""
 
 _SPACING_NS = 4_000
 _WIDE_SHARE = ONE // 8
 _TRADE_SHARE = ONE * 45 // 100
 _EAGER_SHARE = ONE * 3 // 4
-_DRIFT_SHARE = 3
-_MOST_DRIFT = ONE // 3
+_BURST_NS = 2_000_000_000
+_BURST_SHARE = ONE // 6
+_BURST_NOISE = 3
+
+VI_PAUSE_NS = 2 * MINUTE_NS
+VI_RANDOM_MS = 30_000
+VI_TENTHS = 1
+"""KRX's static volatility interruption: an order that would trade 10 % or more away from the last
+auction's price starts a call auction of 2 minutes, ended at random within 30 seconds more; its
+price is the new reference. Source: KRX business regulation, static VI since 2015-06-15."""
+
+_VI_ROOM = 10  # pauses that must fit before the closing auction; a later one merges into it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayPlan:
     """What a day is drawn from.
 
-    ``grid``: all prices that may be quoted, ascending, in units. ``volatility_ppm``: the size of
-    a usual day's move. ``quotes``: how many; about half as many trades follow. ``base_size``: the
-    least displayed size in units. ``u_shaped``: busy at open and close. ``surge``: how many times
-    busier an episode is. ``closing_print``: an auction ends the day ``auction_ns`` after the last
-    quote.
+    ``grid``: all prices that may be quoted, ascending, in units. ``volatility_ppb``: the size of
+    a usual day's own move. ``factors``: returns per minute shared with others, in ppb. ``quotes``:
+    how many; about half as many trades follow. ``base_size``: the least displayed size in units.
+    ``u_shaped``: busy at open and close. ``surge``: how many times busier an episode is.
+    ``news_ppb``: one more move, 0 for none. ``auction_ns``: the closing auction's length before
+    ``close_ns``; with it the day opens with a print as well, and volatility interruptions hold.
+    ``bursts``: seconds into which a sixth of the quotes crowd. ``targets``: what the day must hit.
     """
 
     open_ns: int
     close_ns: int
     grid: Ints
     open_price: int
-    volatility_ppm: int
+    volatility_ppb: int
     quotes: int
     base_size: int
     u_shaped: bool
     episodes: int
     surge: int
+    factors: Ints | None = None
+    news_ppb: int = 0
     auction_ns: int = 0
+    bursts: int = 0
+    targets: Targets | None = None
+
+    @property
+    def minutes(self) -> int:
+        """Minutes of continuous trading."""
+        return max(1, (self.end_ns - self.open_ns) // MINUTE_NS)
+
+    @property
+    def end_ns(self) -> int:
+        """When continuous trading ends."""
+        return self.close_ns - self.auction_ns
 
 
 @dataclass(frozen=True, slots=True)
 class Tape:
-    """A day as columns in units; times are UTC ns."""
+    """A day as columns in units; times are UTC ns, ``*_at`` places on the plan's grid."""
 
     quote_ns: Ints
     bid: Ints
@@ -59,123 +93,243 @@ class Tape:
     price: Ints
     size: Ints
     side: Ints
+    bid_at: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    ask_at: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Mood:
-    """How busy each minute is, where it leans to (-1, 0, 1) and how much more is displayed."""
+    """Per minute: how busy it is, its drift in ppb and how much more is displayed."""
 
     weight: Ints
     drift: Ints
     surge: Ints
 
 
+@dataclass(slots=True)
+class _Prints:
+    """Trades by the quote they follow; ``wanted`` weighs their sizes."""
+
+    at: Ints
+    price: Ints
+    side: Ints
+    eager: Flags
+    wanted: Ints
+
+
+@dataclass(slots=True)
+class _Columns:
+    ns: Ints
+    price: Ints
+    size: Ints
+    side: Ints
+
+
 def generate_day(chance: Chance, plan: DayPlan) -> Tape:
     """Draw one day."""
     mood = _mood(chance, plan)
-    quote_ns = _times(chance, plan, mood)
+    quote_ns, crowded = _times(chance, plan, mood)
     minute = np.minimum((quote_ns - plan.open_ns) // MINUTE_NS, len(mood.weight) - 1)
-    steps = _steps(chance, plan, mood.drift[minute])
-    bid_at, ask_at = _book(chance, plan, steps)
-    base = plan.base_size * mood.surge[minute]
-    bid_size = _displayed(chance, base)
-    ask_size = _displayed(chance, base)
-    return _with_trades(
-        chance, plan, steps, (quote_ns, plan.grid[bid_at], plan.grid[ask_at], bid_size, ask_size)
-    )
+    path = _path(chance, plan, mood, quote_ns, minute, crowded)
+    hits = anchors(path, plan.targets) if plan.targets is not None else Anchors()
+    bid_at, ask_at = _book(chance, plan, path, hits)
+    surge = mood.surge[minute]
+    prints = _prints(chance, plan, bid_at, ask_at, surge, hits)
+    gaps = np.append(np.diff(quote_ns), 2 * _SPACING_NS)
+    reference = plan.targets.open if plan.targets is not None else int(plan.grid[bid_at[0]])
+    quote_ns = _interrupt(chance, plan, quote_ns, prints, reference)
+    shown = (_displayed(chance, plan, surge), _displayed(chance, plan, surge))
+    return _tape(chance, plan, (quote_ns, gaps, bid_at, ask_at, *shown), prints)
 
 
 def _mood(chance: Chance, plan: DayPlan) -> _Mood:
-    count = max(1, (plan.close_ns - plan.auction_ns - plan.open_ns) // MINUTE_NS)
-    minute = np.arange(count, dtype=np.int64)
-    middle = (2 * minute - count) ** 2 * 300 // (count * count) if plan.u_shaped else 0 * minute
-    weight = 100 + middle + chance.below(count, 60)
-    drift = np.zeros(count, np.int64)
-    surge = np.ones(count, np.int64)
+    count = plan.minutes
+    shape = u_shape(count) if plan.u_shaped else np.full(count, 100, np.int64)
+    drift = np.zeros(count, np.int64) if plan.factors is None else plan.factors.copy()
+    mood = _Mood(shape + chance.below(count, 60), drift, np.ones(count, np.int64))
     for _ in range(plan.episodes):
-        length = 5 + chance.one(max(2, min(40, count // 4)))
-        start = chance.one(max(1, count - length))
-        towards = 1 if chance.one(2) else -1
-        drift[start : start + length] += towards
-        if chance.one(2):  # every other episode is given back
-            drift[start + length : start + 2 * length] -= towards
-        busy = slice(max(0, start - 3), start + length // 2)
-        surge[busy] = plan.surge
-        weight[busy] *= plan.surge
-    return _Mood(weight, np.clip(drift, -1, 1), surge)
+        move = plan.volatility_ppb * (30 + chance.one(90)) // 100
+        _add_episode(chance, mood, move if chance.one(2) else -move, plan.surge)
+    if plan.news_ppb:
+        _add_episode(chance, mood, plan.news_ppb, 2 * plan.surge)
+    return mood
 
 
-def _times(chance: Chance, plan: DayPlan, mood: _Mood) -> Ints:
-    """Draw ascending times, at least ``_SPACING_NS`` apart, the first one at the open."""
+def _add_episode(chance: Chance, mood: _Mood, move: int, surge: int) -> None:
+    """Add a run of some minutes, busy from shortly before it; every other one is given back."""
+    count = len(mood.weight)
+    length = 5 + chance.one(max(2, min(40, count // 4)))
+    start = chance.one(max(1, count - length))
+    mood.drift[start : start + length] += move // length
+    if chance.one(2):
+        mood.drift[start + length : start + 2 * length] -= move // length
+    busy = slice(max(0, start - 3), start + length // 2)
+    mood.surge[busy] = np.maximum(mood.surge[busy], surge)
+    mood.weight[busy] *= surge
+
+
+def _times(chance: Chance, plan: DayPlan, mood: _Mood) -> tuple[Ints, Flags]:
+    """Draw ascending times, at least ``_SPACING_NS`` apart, the first one at the open.
+
+    Also say which of them lie in a burst.
+    """
     ends = np.cumsum(mood.weight)
     minute = np.searchsorted(ends, chance.below(plan.quotes, int(ends[-1])), side="right")
     room = MINUTE_NS - plan.quotes * _SPACING_NS - 1
-    drawn = np.sort(minute * MINUTE_NS + chance.below(plan.quotes, room))
+    drawn = minute * MINUTE_NS + chance.below(plan.quotes, room)
+    crowded = np.zeros(plan.quotes, np.bool_)
+    if plan.bursts:
+        starts = np.sort(drawn[: plan.bursts] // MINUTE_NS * MINUTE_NS)
+        crowded = chance.happens(plan.quotes, _BURST_SHARE)
+        inside = starts[chance.below(plan.quotes, plan.bursts)]
+        inside = inside + chance.below(plan.quotes, _BURST_NS)
+        drawn = np.where(crowded, inside, drawn)
+    order = np.argsort(drawn, kind="stable")
+    drawn = drawn[order]
     drawn[0] = 0
-    return plan.open_ns + drawn + np.arange(plan.quotes, dtype=np.int64) * _SPACING_NS
+    spaced = drawn + np.arange(plan.quotes, dtype=np.int64) * _SPACING_NS
+    return plan.open_ns + spaced, crowded[order]
 
 
-def _steps(chance: Chance, plan: DayPlan, drift: Ints) -> Ints:
-    """Draw the moves of the book in grid steps, so that they add up to the day's volatility."""
-    at = min(int(np.searchsorted(plan.grid, plan.open_price)), len(plan.grid) - 2)
-    tick_ppm_1000 = max(1, int(plan.grid[at + 1] - plan.grid[at]) * 10**9 // plan.open_price)
-    ratio_1000 = plan.volatility_ppm * 10**6 // tick_ppm_1000  # a day's move in ticks, x 1000
-    moves = max(8, ratio_1000 * ratio_1000 // 10**6)
-    most = plan.quotes // 3
-    length = 1
-    if moves > most:
-        length = max(1, isqrt(moves // most))
-        moves = most
-    moved = chance.happens(plan.quotes, moves * ONE // plan.quotes)
-    # An episode, a twelfth of a day, so travels about half a usual day's move.
-    lean = min(_MOST_DRIFT, ONE * _DRIFT_SHARE // isqrt(moves))
-    up = chance.below(plan.quotes, ONE) < ONE // 2 + drift * lean
-    size = 1 + chance.below(plan.quotes, 2 * length - 1)
-    steps: Ints = np.where(moved, np.where(up, size, -size), 0)
+def _path(
+    chance: Chance, plan: DayPlan, mood: _Mood, quote_ns: Ints, minute: Ints, crowded: Flags
+) -> Ints:
+    """Draw the way from the opening price at each quote, in ppb."""
+    before = np.cumsum(mood.drift) - mood.drift
+    inside_us = (quote_ns - plan.open_ns - minute * MINUTE_NS) // 1_000
+    smooth = before[minute] + mood.drift[minute] * inside_us // (MINUTE_NS // 1_000)
+    step = isqrt(plan.volatility_ppb * plan.volatility_ppb // plan.quotes)
+    steps = chance.noise(plan.quotes, step)
+    steps[crowded] *= _BURST_NOISE
     steps[0] = 0
-    return steps
+    path: Ints = smooth - smooth[0] + np.cumsum(steps)
+    return path
 
 
-def _book(chance: Chance, plan: DayPlan, steps: Ints) -> tuple[Ints, Ints]:
+def _book(chance: Chance, plan: DayPlan, path: Ints, hits: Anchors) -> tuple[Ints, Ints]:
+    """Place best bid and ask on the grid, usually one step apart."""
     last = len(plan.grid) - 1
-    start = int(np.searchsorted(plan.grid, plan.open_price, side="right")) - 1
-    bid_at = np.clip(start + np.cumsum(steps), 0, last - 1)
-    wide = chance.happens(plan.quotes, _WIDE_SHARE).astype(np.int64)
+    if plan.targets is None:
+        wanted = plan.open_price + plan.open_price * path // PPB
+    else:
+        wanted = bend(path, plan.targets, hits)
+    bid_at = np.clip(np.searchsorted(plan.grid, wanted, side="right") - 1, 0, last - 1)
+    wide = chance.happens(len(path), _WIDE_SHARE).astype(np.int64)
     return bid_at, np.minimum(bid_at + 1 + wide, last)
 
 
-def _displayed(chance: Chance, base: Ints) -> Ints:
-    return base + base * chance.heavy(len(base), 16) // 16
-
-
-def _with_trades(
-    chance: Chance, plan: DayPlan, steps: Ints, book: tuple[Ints, Ints, Ints, Ints, Ints]
-) -> Tape:
-    quote_ns, bid, ask, bid_size, ask_size = book
-    count = len(quote_ns)
-    ahead = np.append(steps[1:], 0)
+def _prints(
+    chance: Chance, plan: DayPlan, bid_at: Ints, ask_at: Ints, surge: Ints, hits: Anchors
+) -> _Prints:
+    count = len(bid_at)
+    ahead = np.sign(np.diff(bid_at, append=bid_at[-1]))
     eager = (ahead != 0) & chance.happens(count, _EAGER_SHARE)
     side = np.where(ahead == 0, chance.below(count, 2), np.where(ahead > 0, BUY, SELL))
-    at = np.flatnonzero(chance.happens(count, _TRADE_SHARE) | eager)
-    at = at if len(at) else np.array([0])
-    gap = np.append(np.diff(quote_ns), 2 * _SPACING_NS)
-    side = side[at]
-    price = np.where(side == BUY, ask[at], bid[at])
-    displayed = np.where(side == BUY, ask_size[at], bid_size[at])
-    wanted = 1 + chance.heavy(len(at), max(1, plan.base_size // 4))
-    size = np.where(eager[at], displayed, np.minimum(wanted, displayed))
-    trade_ns = quote_ns[at] + gap[at] // 2
+    traded = chance.happens(count, _TRADE_SHARE) | eager
+    bid, ask = plan.grid[bid_at], plan.grid[ask_at]
+    price = np.where(side == BUY, ask, bid)
+    if plan.targets is not None:
+        traded &= (price >= plan.targets.low) & (price <= plan.targets.high)
+        for quote, hit in hits.inside():
+            price[quote] = hit
+            between = BUY if hit == ask[quote] else NO_AGGRESSOR
+            side[quote] = SELL if hit == bid[quote] else between
+        at = thin_out(traded, plan.targets, hits)
+    else:
+        at = np.flatnonzero(traded) if traded.any() else np.zeros(1, np.int64)
+    wanted = surge[at] * (1 + chance.heavy(len(at), max(1, plan.base_size // 4)))
+    return _Prints(at, price[at], side[at], eager[at], wanted)
+
+
+def _interrupt(
+    chance: Chance, plan: DayPlan, quote_ns: Ints, prints: _Prints, reference: int
+) -> Ints:
+    """Return the quotes' times with a pause wherever a trade would be too far from its reference.
+
+    What comes after a pause moves closer together, so that nothing of the day is lost.
+    """
+    if not plan.auction_ns:
+        return quote_ns
+    start = 0
+    while True:
+        tenths = 10 * prints.price[start:]
+        far = (tenths >= (10 + VI_TENTHS) * reference) | (tenths <= (10 - VI_TENTHS) * reference)
+        if not far.any():
+            return quote_ns
+        start += int(far.argmax())
+        first = int(prints.at[start])
+        pause = VI_PAUSE_NS + chance.one(VI_RANDOM_MS) * 1_000_000
+        left = plan.end_ns - int(quote_ns[first])
+        if left < _VI_ROOM * pause:
+            return quote_ns
+        since = quote_ns[first:] - quote_ns[first]
+        closer = quote_ns[first:] + pause - since // (left // pause)
+        quote_ns = np.concatenate([quote_ns[:first], closer])
+        prints.side[start] = NO_AGGRESSOR
+        reference = int(prints.price[start])
+        start += 1
+
+
+def _displayed(chance: Chance, plan: DayPlan, surge: Ints) -> Ints:
+    base = plan.base_size * surge
+    return base + base * chance.heavy(len(surge), 16) // 16
+
+
+def _tape(
+    chance: Chance, plan: DayPlan, book: tuple[Ints, Ints, Ints, Ints, Ints, Ints], prints: _Prints
+) -> Tape:
+    quote_ns, gaps, bid_at, ask_at, bid_size, ask_size = book
+    at = prints.at
+    after = np.minimum(gaps, np.append(np.diff(quote_ns), 2 * _SPACING_NS)) // 2
+    day = _Columns(quote_ns[at] + after[at], prints.price, prints.wanted, prints.side)
     if plan.auction_ns:
-        trade_ns = np.append(trade_ns, plan.close_ns)
-        price = np.append(price, price[-1] if _holds(at, count) else bid[-1])
-        size = np.append(size, min(int(size.sum()) // 20 + 1, int(bid_size[-1])))
-        side = np.append(side, NO_AGGRESSOR)
-    return Tape(quote_ns, bid, ask, bid_size, ask_size, trade_ns, price, size, side)
+        bid_at, ask_at = _add_auctions(chance, plan, day, bid_at, ask_at)
+        quote_ns = np.append(quote_ns, plan.close_ns - PRINT_NS)
+        bid_size, ask_size = (np.append(each, each[-1]) for each in (bid_size, ask_size))
+        at = np.concatenate([[0], at, [len(quote_ns) - 1]])[: len(day.price)]
+    if plan.targets is None:
+        _cap_sizes(day, at, prints.eager, (ask_size, bid_size))
+    else:
+        day.size = share_out(day.size, plan.targets.volume)
+        for side, shown in ((BUY, ask_size), (SELL, bid_size)):
+            which = day.side == side
+            shown[at[which]] = np.maximum(shown[at[which]], day.size[which])
+    sides = (plan.grid[bid_at], plan.grid[ask_at], bid_size, ask_size)
+    return Tape(quote_ns, *sides, day.ns, day.price, day.size, day.side, bid_at, ask_at)
 
 
-def _holds(at: Ints, count: int) -> bool:
-    """Say whether the last trade met the last quote, so that its price still stands."""
-    return int(at[-1]) == count - 1
+def _cap_sizes(day: _Columns, at: Ints, eager: Flags, shown: tuple[Ints, Ints]) -> None:
+    """Let no trade take more than is displayed, and an eager one all of it."""
+    if len(day.side) > len(eager):  # auctions around the day
+        eager = np.concatenate([[False], eager, [False]])
+    for side, sizes in zip((BUY, SELL), shown, strict=True):
+        which = day.side == side
+        most = sizes[at[which]]
+        day.size[which] = np.where(eager[which], most, np.minimum(day.size[which], most))
+
+
+def _add_auctions(
+    chance: Chance, plan: DayPlan, day: _Columns, bid_at: Ints, ask_at: Ints
+) -> tuple[Ints, Ints]:
+    """Put the opening and the closing print around the day; return the book with the closing's."""
+    last = len(plan.grid) - 1
+    closing_at = min(max(int(bid_at[-1]) + chance.one(3) - 1, 0), last - 1)
+    opening, closing = int(plan.grid[bid_at[0]]), int(plan.grid[closing_at])
+    whole = int(day.size.sum())
+    sizes = (whole // 25 + 1, whole // 15 + 1)
+    closes = True
+    if plan.targets is not None:
+        opening, closing = plan.targets.open, plan.targets.close
+        closing_at = max(
+            0, min(int(np.searchsorted(plan.grid, closing, side="right")) - 1, last - 1)
+        )
+        closes = plan.targets.volume > 1
+    ends = slice(None) if closes else slice(0, -1)
+    day.ns = np.concatenate([[plan.open_ns + PRINT_NS], day.ns, [plan.close_ns]])[ends]
+    day.price = np.concatenate([[opening], day.price, [closing]])[ends]
+    day.size = np.concatenate([sizes[:1], day.size, sizes[1:]])[ends]
+    day.side = np.concatenate([[NO_AGGRESSOR], day.side, [NO_AGGRESSOR]])[ends]
+    return np.append(bid_at, closing_at), np.append(ask_at, closing_at + 1)
 
 
 def fold_bars(tape: Tape, interval_ns: int) -> tuple[Ints, list[Ints]]:

@@ -5,34 +5,48 @@ not change when more symbols are asked for. Generated shares have codes beginnin
 KRX does not list: they cannot be mistaken for, or mixed with, real ones.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isqrt
 
 import numpy as np
-import pyarrow as pa
-from nautilus_trader.model import BarType, InstrumentId
+from nautilus_trader.model import InstrumentId
 
-from catalog.columns import decimals_from_units, labels, times
 from catalog.generate.chance import Chance, Ints
-from catalog.generate.day import MINUTE_NS, DayPlan, Tape, fold_bars, generate_day
-from catalog.layout import SCHEMAS
-from catalog.store import Import, Instrument, Store, WriteResult, size_precision
+from catalog.generate.day import PPB, DayPlan, Tape, generate_day
+from catalog.generate.factors import (
+    MINUTE_NS,
+    PERCENT_PPB,
+    Exposure,
+    Factors,
+    draw_exposure,
+    draw_factors,
+)
+from catalog.generate.rows import write_day
+from catalog.generate.targets import LEAST_QUOTES, Targets
+from catalog.store import Import, Store, WriteResult
 from strategies.errors import BadInput
 from strategies.markets import binance, krx
 from strategies.markets.facts import RAW_ONE
 from strategies.markets.sessions import DAY_NS, Session
-from strategies.ports import StreamKind
 
 type OnProgress = Callable[[int, int], None]
 
-SIDES = ("BUY", "SELL", "NO_AGGRESSOR")
 AUCTION_NS = 10 * MINUTE_NS
 """KRX's closing auction takes orders from 15:20 to 15:30; nothing trades meanwhile."""
 
 MAX_KRX = 9_999
-KRX_VOLATILITY_PPM = 20_000
-CRYPTO_VOLATILITY_PPM = 30_000
+TRADES_PER_DAY = 5_000
+LIKE_TRADES = 1_000
+"""Trades of a symbol on a day, on average, where no number is given."""
+
+KRX_VOLATILITY_PPB = 2 * PERCENT_PPB
+CRYPTO_VOLATILITY_PPB = 3 * PERCENT_PPB
+_GAP_PPB = PERCENT_PPB * 6 // 10
+_NEWS_ONE_IN = 16
+_MOST_ACTIVE = 40
+_CRYPTO_BURSTS = 40
 
 _KRX_BASES = (71_200, 183_000, 17_450, 34_050, 9_820, 412_500, 4_310, 1_852)
 _CRYPTO_BASES: dict[str, int] = {  # price and least size in units of the symbol's steps
@@ -88,29 +102,60 @@ def generate_krx(
     *,
     symbols: int,
     seed: int,
-    trades_per_day: int = 5_000,
+    trades_per_day: int = TRADES_PER_DAY,
+    depth: bool = False,
     on_day: Callable[[], None] = lambda: None,
 ) -> list[InstrumentId]:
     """Write trades, quotes and 1-minute bars of ``symbols`` shares; return their ids.
 
     Prices lie on KRX's grid within the daily limits of the day before's close; activity differs
-    between symbols with a heavy tail around ``trades_per_day``.
+    between symbols with a heavy tail around ``trades_per_day``. ``depth`` adds ten-level books.
     """
+    shares = _Shares(batch, seed, depth=depth)
     ids = []
     for number, code in enumerate(krx_codes(symbols)):
-        instrument = krx.equity(code)
-        nature = Chance(seed, "krx", code)
-        close = _on_grid(_KRX_BASES[number % len(_KRX_BASES)] * (900 + nature.one(200)) // 1000)
-        trades = trades_per_day // 2 + int(nature.heavy(1, trades_per_day // 4, 8)[0])
+        nature = _draw_nature(seed, code, number, trades_per_day)
+        close = nature.base
         for session in sessions:
-            chance = Chance(seed, "krx", code, session.open_ns)
-            plan = _krx_plan(chance, session, close, trades)
-            tape = generate_day(chance, plan)
+            chance = Chance(seed, "krx", code, session.open_ns, "plan")
+            plan = _krx_plan(chance, session, close, nature, shares.factors(session))
+            tape = shares.write(code, session, plan, f"generated, seed {seed}")
             close = int(tape.price[-1])
-            _write(batch, instrument, tape, f"generated, seed {seed}")
             on_day()
-        ids.append(instrument.id)
+        ids.append(krx.equity(code).id)
     return ids
+
+
+def generate_like(
+    batch: Import,
+    days: Sequence[tuple[Session, Mapping[str, Targets]]],
+    *,
+    like: str,
+    seed: int,
+    trades_per_day: int = LIKE_TRADES,
+    depth: bool = False,
+    on_day: Callable[[], None] = lambda: None,
+) -> list[InstrumentId]:
+    """Write days on which each share has exactly the given daily prices and volume.
+
+    ``days``: per session the targets by code, as ``like.read_days`` gives them from the table
+    named ``like``. A share has more trades the more money it turned over, ``trades_per_day`` on
+    average.
+    """
+    shares = _Shares(batch, seed, depth=depth)
+    codes: dict[str, None] = {}
+    for session, targets in days:
+        activity = {code: isqrt(each.close * each.volume) for code, each in targets.items()}
+        whole = max(1, sum(activity.values()))
+        for code, each in targets.items():
+            trades = trades_per_day * len(targets) * activity[code] // whole
+            trades = min(max(8, trades), each.volume)
+            exposure = draw_exposure(Chance(seed, "krx", code))
+            plan = like_plan(session, each, trades, exposure, shares.factors(session))
+            shares.write(code, session, plan, f"generated like {like}, seed {seed}")
+            codes[code] = None
+            on_day()
+    return [krx.equity(code).id for code in codes]
 
 
 def generate_crypto(
@@ -119,7 +164,8 @@ def generate_crypto(
     *,
     symbols: int,
     seed: int,
-    trades_per_day: int = 5_000,
+    trades_per_day: int = TRADES_PER_DAY,
+    depth: bool = False,
     on_day: Callable[[], None] = lambda: None,
 ) -> list[InstrumentId]:
     """Write trades, quotes and 1-minute bars of ``symbols`` USD-M perpetuals; return their ids.
@@ -135,7 +181,8 @@ def generate_crypto(
             plan = _crypto_plan(session, close, size, trades_per_day)
             tape = generate_day(chance, plan)
             close = int(tape.price[-1])
-            _write(batch, instrument, tape, f"generated, seed {seed}")
+            source = f"generated, seed {seed}"
+            write_day(batch, instrument, plan, tape, source, depth=depth)
             on_day()
         ids.append(instrument.id)
     return ids
@@ -195,26 +242,107 @@ def krx_grid(low: int, high: int) -> Ints:
     return np.concatenate(parts)
 
 
-def _krx_plan(chance: Chance, session: Session, base: int, trades: int) -> DayPlan:
+class _Shares:
+    """KRX's shares on their days: each from draws of its own and from the factors of its day."""
+
+    def __init__(self, batch: Import, seed: int, *, depth: bool) -> None:
+        self._batch = batch
+        self._seed = seed
+        self._depth = depth
+        self._factors: dict[int, Factors] = {}
+
+    def factors(self, session: Session) -> Factors:
+        """Return what all shares have in common on a day."""
+        if session.open_ns not in self._factors:
+            chance = Chance(self._seed, "krx", "factors", session.open_ns)
+            minutes = (session.close_ns - AUCTION_NS - session.open_ns) // MINUTE_NS
+            self._factors[session.open_ns] = draw_factors(chance, minutes)
+        return self._factors[session.open_ns]
+
+    def write(self, code: str, session: Session, plan: DayPlan, source: str) -> Tape:
+        """Draw a day and write it."""
+        tape = generate_day(Chance(self._seed, "krx", code, session.open_ns), plan)
+        write_day(self._batch, krx.equity(code), plan, tape, source, depth=self._depth)
+        return tape
+
+
+def _krx_plan(
+    chance: Chance, session: Session, base: int, nature: "_Nature", factors: Factors
+) -> DayPlan:
     low, high = (raw // RAW_ONE for raw in krx.price_limits(base * RAW_ONE))
-    gap_ppm = chance.one(30_000) - 15_000
-    if chance.one(8) == 0:
-        gap_ppm *= 4
+    own_gap = int(chance.noise(1, _GAP_PPB)[0]) * (4 if chance.one(8) == 0 else 1)
+    gap_ppb = own_gap + factors.gap(nature.exposure)
     grid = krx_grid(low, high)
-    price = min(max(base * (1_000_000 + gap_ppm) // 1_000_000, low), int(grid[-3]))
+    price = min(max(base * (PPB + gap_ppb) // PPB, low), int(grid[-3]))
+    news = 0
+    if chance.one(_NEWS_ONE_IN) == 0:
+        news = (8 + chance.one(20)) * PERCENT_PPB * (1 if chance.one(2) else -1)
     return DayPlan(
         open_ns=session.open_ns,
         close_ns=session.close_ns,
         grid=grid,
         open_price=price,
-        volatility_ppm=KRX_VOLATILITY_PPM,
-        quotes=2 * trades,
+        volatility_ppb=nature.volatility_ppb,
+        quotes=2 * nature.trades,
         base_size=max(2, 5_000_000 // base),
         u_shaped=True,
         episodes=3,
         surge=3,
+        factors=factors.minutes(nature.exposure),
+        news_ppb=news,
         auction_ns=AUCTION_NS,
     )
+
+
+def like_plan(
+    session: Session, targets: Targets, trades: int, exposure: Exposure, factors: Factors
+) -> DayPlan:
+    """Plan a day that hits its targets; quotes stay between its low and high, where it can."""
+    quotes = max(LEAST_QUOTES, 2 * trades)
+    return DayPlan(
+        open_ns=session.open_ns,
+        close_ns=session.close_ns,
+        grid=_grid_between(targets.low, targets.high),
+        open_price=targets.open,
+        volatility_ppb=KRX_VOLATILITY_PPB,
+        quotes=quotes,
+        base_size=1 + 2 * targets.volume // quotes,
+        u_shaped=True,
+        episodes=3,
+        surge=3,
+        factors=factors.minutes(exposure),
+        auction_ns=AUCTION_NS,
+        targets=targets,
+    )
+
+
+def _grid_between(low: int, high: int) -> Ints:
+    """Return KRX's prices around a span: from the last at or below it to the first at or above."""
+    first = krx.TICKS.floor_raw(low * RAW_ONE) // RAW_ONE
+    last = krx.TICKS.ceil_raw(high * RAW_ONE) // RAW_ONE
+    if first == last:
+        last = krx.TICKS.next_above_raw(last * RAW_ONE) // RAW_ONE
+    return krx_grid(first, last)
+
+
+@dataclass(frozen=True, slots=True)
+class _Nature:
+    """What a share is like on every day."""
+
+    exposure: Exposure
+    base: int
+    trades: int
+    volatility_ppb: int
+
+
+def _draw_nature(seed: int, code: str, number: int, trades_per_day: int) -> _Nature:
+    nature = Chance(seed, "krx", code)
+    exposure = draw_exposure(nature)
+    base = _on_grid(_KRX_BASES[number % len(_KRX_BASES)] * (900 + nature.one(200)) // 1000)
+    share = max(1, trades_per_day * 3 // 20)
+    trades = share + int(nature.heavy(1, share, _MOST_ACTIVE)[0])
+    own = KRX_VOLATILITY_PPB // 2
+    return _Nature(exposure, base, max(8, trades), own + int(nature.heavy(1, own // 2, 6)[0]))
 
 
 def _crypto_plan(session: Session, base: int, size: int, trades: int) -> DayPlan:
@@ -223,52 +351,15 @@ def _crypto_plan(session: Session, base: int, size: int, trades: int) -> DayPlan
         close_ns=session.close_ns,
         grid=np.arange(base // 2, base * 2, dtype=np.int64),
         open_price=base,
-        volatility_ppm=CRYPTO_VOLATILITY_PPM,
-        quotes=2 * trades,
+        volatility_ppb=CRYPTO_VOLATILITY_PPB,
+        quotes=max(8, 2 * trades),
         base_size=size,
         u_shaped=False,
         episodes=8,
         surge=6,
+        bursts=_CRYPTO_BURSTS,
     )
 
 
 def _on_grid(won: int) -> int:
     return krx.TICKS.floor_raw(won * RAW_ONE) // RAW_ONE
-
-
-def _write(batch: Import, own: Instrument, tape: Tape, source: str) -> None:
-    """Write a day. Its units are those of ``own``; the catalog may know finer steps already."""
-    instrument = batch.instrument(own.id) or own
-    units = (own.price_precision, size_precision(own))
-    kind = BarType.from_str(f"{own.id}-1-MINUTE-LAST-EXTERNAL")
-    batch.write(instrument, StreamKind.QUOTES, _quotes(tape, *units), source=source)
-    batch.write(instrument, StreamKind.TRADES, _trades(tape, *units), source=source)
-    batch.write(instrument, StreamKind.BARS, _bars(tape, *units), source=source, bar_type=kind)
-
-
-def _quotes(tape: Tape, precision: int, sizes: int) -> Iterator[pa.Table]:
-    prices = [decimals_from_units(column, precision) for column in (tape.bid, tape.ask)]
-    depth = [decimals_from_units(column, sizes) for column in (tape.bid_size, tape.ask_size)]
-    yield _table(StreamKind.QUOTES, [*prices, *depth], tape.quote_ns)
-
-
-def _trades(tape: Tape, precision: int, sizes: int) -> Iterator[pa.Table]:
-    ids = pa.array(np.arange(1, len(tape.price) + 1)).cast(pa.string())
-    day = str(tape.quote_ns[0] // DAY_NS)
-    columns = [
-        decimals_from_units(tape.price, precision),
-        decimals_from_units(tape.size, sizes),
-        labels(tape.side, SIDES),
-        pa.compute.binary_join_element_wise(day, ids, "-"),
-    ]
-    yield _table(StreamKind.TRADES, columns, tape.trade_ns)
-
-
-def _bars(tape: Tape, precision: int, sizes: int) -> Iterator[pa.Table]:
-    closes, (*prices, volume) = fold_bars(tape, MINUTE_NS)
-    columns = [decimals_from_units(column, precision) for column in prices]
-    yield _table(StreamKind.BARS, [*columns, decimals_from_units(volume, sizes)], closes)
-
-
-def _table(kind: StreamKind, columns: list[pa.Array], ns: Ints) -> pa.Table:
-    return pa.Table.from_arrays([*columns, times(ns), times(ns)], schema=SCHEMAS[kind])

@@ -1,9 +1,10 @@
-"""`onetape data generate`: market days from a seed."""
+"""`onetape data generate`: market days from a seed, freely or like a table of daily prices."""
 
 import argparse
 import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from catalog.store import Store, WriteResult
@@ -16,9 +17,12 @@ from strategies.markets.sessions import Session
 _EXAMPLE = """examples:
   onetape data generate demo
   onetape data generate krx --symbols 200 --days 5 --start 2026-03-02 --seed 7
+  onetape data generate krx --like listing_krx_2026-03-09.csv.gz --trades 500
+  onetape data generate crypto --symbols 2 --depth
 """
 _DEFAULT_START = date(2026, 3, 9)
 _MOST_DAYS = 2_600
+_MOST_TRADES = 1_000_000
 
 
 def register(actions: Any, shared: argparse.ArgumentParser) -> None:
@@ -27,7 +31,9 @@ def register(actions: Any, shared: argparse.ArgumentParser) -> None:
         "generate",
         parents=[shared],
         help="generate market days",
-        description="Generate trades, quotes and 1-minute bars; the same seed gives the same data.",
+        description="Generate trades, quotes and 1-minute bars; the same seed gives the same data. "
+        "With --like each share of a table gets exactly its daily open, high, low, close and "
+        "volume; without it, shares have codes of their own that begin with 99.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -37,6 +43,14 @@ def register(actions: Any, shared: argparse.ArgumentParser) -> None:
     add("--symbols", type=int, metavar="N", help="how many symbols (krx 6, crypto 2)")
     add("--days", type=int, metavar="N", help="how many trading days (2)")
     add("--start", type=_day, metavar="DATE", help=f"first day ({_DEFAULT_START})")
+    add("--like", type=Path, metavar="TABLE", help="CSV of code, date, OHLC and volume (krx)")
+    add(
+        "--trades",
+        type=int,
+        metavar="N",
+        help="trades per symbol and day, on average (5,000; --like 1,000)",
+    )
+    add("--depth", action="store_true", help="books of ten levels as well")
     add("--seed", type=int, default=1, metavar="N", help="seed of all chance (1)")
     parser.set_defaults(run=run)
 
@@ -50,27 +64,74 @@ def _day(text: str) -> date:
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Generate what was asked for; 0 when it is in the catalog."""
-    from catalog.generate import market
-
+    _check(args)
     store = Store(read_settings().catalog)
+    generate = _demo if args.market == "demo" else _like if args.like else _days
     begun = time.perf_counter()
-    if args.market == "demo":
-        if (args.symbols, args.days, args.start) != (None, None, None):
-            raise BadInput(
-                "the demo's symbols and days are fixed: leave out --symbols, --days and --start, "
-                "or generate krx or crypto."
-            )
-        with screen.progress("generating", 1.0) as bar:
-            results: Sequence[WriteResult] = market.demo_market(store, args.seed, bar.to).results
-    else:
-        results = _generate_days(args, store, screen)
+    results = generate(args, store, screen)
     elapsed_s = time.perf_counter() - begun
     show_results(results, elapsed_s, f"Generated from seed {args.seed}", screen)
     screen.result({"market": args.market, "seed": args.seed, **summary(results, elapsed_s)})
     return 0
 
 
-def _generate_days(args: argparse.Namespace, store: Store, screen: Screen) -> Sequence[WriteResult]:
+def _check(args: argparse.Namespace) -> None:
+    given = (args.symbols, args.days, args.start, args.like, args.trades)
+    if args.market == "demo" and (given != (None,) * 5 or args.depth):
+        raise BadInput(
+            "the demo's market is fixed: leave out everything but --seed, or generate krx or "
+            "crypto."
+        )
+    if args.like and (args.market != "krx" or (args.symbols, args.days) != (None, None)):
+        raise BadInput(
+            "--like gives the shares and days of KRX itself: write data generate krx --like TABLE "
+            "without --symbols and --days."
+        )
+    if args.trades is not None and not 1 <= args.trades <= _MOST_TRADES:
+        raise BadInput(f"--trades {args.trades} is out of range: give 1 to {_MOST_TRADES:,}.")
+
+
+def _demo(args: argparse.Namespace, store: Store, screen: Screen) -> Sequence[WriteResult]:
+    from catalog.generate.market import demo_market
+
+    with screen.progress("generating", 1.0) as bar:
+        return demo_market(store, args.seed, bar.to).results
+
+
+def _like(args: argparse.Namespace, store: Store, screen: Screen) -> Sequence[WriteResult]:
+    from catalog.generate import market
+    from catalog.generate.like import read_like
+
+    table = read_like(args.like, args.start)
+    days = [(_session_on(day), targets) for day, targets in table.days.items()]
+    if table.silent:
+        rows = "1 row has" if table.silent == 1 else f"{table.silent:,} rows have"
+        screen.line(f"{rows} no volume: nothing was traded there.")
+    with screen.progress("generating", 1.0) as bar, store.importing() as batch:
+        market.generate_like(
+            batch,
+            days,
+            like=args.like.name,
+            seed=args.seed,
+            trades_per_day=args.trades or market.LIKE_TRADES,
+            depth=args.depth,
+            on_day=market.counter(bar.to, sum(len(targets) for _, targets in days)),
+        )
+    return batch.results
+
+
+def _session_on(day: date) -> Session:
+    """Return KRX's session on a day. Raises BadInput where there is none."""
+    from scenarios.calendars import krx_sessions
+
+    first = _midnight_ns(day)
+    session = krx_sessions(first, first + 1).at(first + 3 * 3_600 * 1_000_000_000)
+    if session is None:
+        raise BadInput(f"KRX does not trade on {day}: check the table's date, or give --start.")
+    return session
+
+
+def _days(args: argparse.Namespace, store: Store, screen: Screen) -> Sequence[WriteResult]:
     from catalog.generate import market
 
     shares = args.market == "krx"
@@ -82,8 +143,15 @@ def _generate_days(args: argparse.Namespace, store: Store, screen: Screen) -> Se
     sessions = _krx_days(start, count) if shares else _utc_days(start, count)
     generate = market.generate_krx if shares else market.generate_crypto
     with screen.progress("generating", 1.0) as bar, store.importing() as batch:
-        on_day = market.counter(bar.to, symbols * count)
-        generate(batch, sessions, symbols=symbols, seed=args.seed, on_day=on_day)
+        generate(
+            batch,
+            sessions,
+            symbols=symbols,
+            seed=args.seed,
+            trades_per_day=args.trades or market.TRADES_PER_DAY,
+            depth=args.depth,
+            on_day=market.counter(bar.to, symbols * count),
+        )
     return batch.results
 
 

@@ -1,16 +1,20 @@
 """Generated days: the same from a seed, consistent in themselves, within the market's rules."""
 
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from generated_days import assert_consistent
 from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.generate.chance import Chance
-from catalog.generate.day import BUY, NO_AGGRESSOR, DayPlan, Tape, fold_bars, generate_day
+from catalog.generate.day import NO_AGGRESSOR, DayPlan, Tape, fold_bars, generate_day
+from catalog.generate.factors import PERCENT_PPB, draw_exposure, draw_factors
 from catalog.generate.market import (
     DEMO_SESSIONS,
     demo_market,
@@ -29,13 +33,18 @@ from strategies.ports import StreamKind
 MINUTE = 60_000_000_000
 PINNED_DRAWS = [184, 70, 170, 178, 189]
 PINNED_SIZES = [1385, 356, 193, 1118, 329]
-PINNED_TRADES = "dde9f4b2cd3f2704edee17c08398ea86ef891a6a2b4f6dc46df4b72d87c43df7"
+PINNED = {  # SHA-256 of the rows of Monday
+    "990001.KRXtrades": "2101be1cc708edd924331a97676b72fe829fe26f8adb9de39b2ae82e834cf71e",
+    "BTCUSDT-PERP.BINANCEquotes": (
+        "c2a1cf6eb4949d6f4df5ec158b7e457fe7a1c644aea1a2b00dafe850f9bff389"
+    ),
+}
 PLAN = DayPlan(
     open_ns=DEMO_SESSIONS[0].open_ns,
     close_ns=DEMO_SESSIONS[0].close_ns,
     grid=krx_grid(49_000, 91_000),
     open_price=70_000,
-    volatility_ppm=20_000,
+    volatility_ppb=2 * PERCENT_PPB,
     quotes=4_000,
     base_size=70,
     u_shaped=True,
@@ -72,9 +81,8 @@ def test_a_seed_gives_the_same_rows_and_another_gives_others(tmp_path: Path) -> 
     assert first == hashes(small_market(tmp_path / "b"))
     other = hashes(small_market(tmp_path / "c", seed=2))
     assert not set(first.values()) & set(other.values())
-    assert first[
-        "990001.KRXtrades", min(ns for name, ns in first if name == "990001.KRXtrades")
-    ] == (PINNED_TRADES)
+    pinned = {name: sha for (name, ns), sha in first.items() if ns // (24 * 60 * MINUTE) == 20_521}
+    assert {name: pinned[name] for name in PINNED} == PINNED
 
 
 def test_more_symbols_do_not_change_the_others(tmp_path: Path) -> None:
@@ -83,31 +91,89 @@ def test_more_symbols_do_not_change_the_others(tmp_path: Path) -> None:
     assert few.items() <= many.items()
 
 
-def test_trades_meet_the_prevailing_quote() -> None:
-    tape = generate_day(Chance(3), PLAN)
-    at = np.searchsorted(tape.quote_ns, tape.trade_ns, side="right") - 1
-    assert at.min() >= 0
-    bought = tape.side == BUY
-    auction = tape.side == NO_AGGRESSOR
-    sold = ~bought & ~auction
-    assert (tape.price[bought] == tape.ask[at[bought]]).all()
-    assert (tape.price[sold] == tape.bid[at[sold]]).all()
-    assert (tape.size[bought] <= tape.ask_size[at[bought]]).all()
-    assert (tape.size[sold] <= tape.bid_size[at[sold]]).all()
-    last = (tape.bid[-1], tape.ask[-1])
-    assert auction.tolist() == [False] * (len(at) - 1) + [True]
-    assert tape.price[-1] in last
+@given(st.integers(0, 2**32), st.integers(8, 400), st.sampled_from([1, 5, 40]))
+def test_every_day_is_consistent(seed: int, quotes: int, percent: int) -> None:
+    assert_consistent(
+        generate_day(
+            Chance(seed), replace(PLAN, quotes=quotes, volatility_ppb=percent * PERCENT_PPB)
+        )
+    )
 
 
-def test_a_day_is_in_order_and_in_its_hours() -> None:
+def test_a_share_trades_from_its_opening_print_to_its_closing_print() -> None:
     tape = generate_day(Chance(3), PLAN)
-    for stamps in (tape.quote_ns, tape.trade_ns):
-        assert (np.diff(stamps) > 0).all()
     assert tape.quote_ns[0] == PLAN.open_ns
-    assert tape.quote_ns[-1] < PLAN.close_ns - PLAN.auction_ns
+    assert PLAN.open_ns < tape.trade_ns[0] < PLAN.open_ns + MINUTE // 60
     assert tape.trade_ns[-1] == PLAN.close_ns
-    assert (tape.bid < tape.ask).all()
-    assert min(tape.size.min(), tape.bid_size.min(), tape.ask_size.min()) >= 1
+    assert (tape.side[[0, -1]] == NO_AGGRESSOR).all()
+    assert (tape.trade_ns[1:-1] < PLAN.close_ns - PLAN.auction_ns).all()
+    assert np.flatnonzero(tape.side[1:-1] == NO_AGGRESSOR).size == 0
+
+
+@pytest.mark.parametrize("percent", [18, -18])
+def test_a_far_move_pauses_trading_for_two_minutes(percent: int) -> None:
+    plan = replace(PLAN, news_ppb=percent * PERCENT_PPB, volatility_ppb=PERCENT_PPB)
+    tape = generate_day(Chance(5), plan)
+    assert_consistent(tape)
+    auctions = np.flatnonzero(tape.side == NO_AGGRESSOR)
+    assert len(auctions) >= 3
+    for before, after in pairwise(auctions.tolist()[:-1]):
+        reference = tape.price[before]
+        between = tape.price[before + 1 : after]
+        assert (abs(between - reference) * 10 < reference).all()
+        assert abs(tape.price[after] - reference) * 10 >= reference
+        quote = int(np.searchsorted(tape.quote_ns, tape.trade_ns[after])) - 1
+        pause = tape.quote_ns[quote] - tape.quote_ns[quote - 1]
+        assert 2 * MINUTE <= pause < 3 * MINUTE
+        assert tape.trade_ns[after - 1] < tape.quote_ns[quote - 1] + MINUTE // 60
+
+
+def test_a_crypto_day_has_bursts_and_no_auction() -> None:
+    plan = replace(PLAN, auction_ns=0, bursts=20, u_shaped=False)
+    tape = generate_day(Chance(3), plan)
+    assert_consistent(tape)
+    assert not (tape.side == NO_AGGRESSOR).any()
+    seconds = np.bincount((tape.quote_ns - plan.open_ns) // (MINUTE // 60))
+    even = generate_day(Chance(3), replace(plan, bursts=0))
+    calm = np.bincount((even.quote_ns - plan.open_ns) // (MINUTE // 60))
+    assert np.sort(seconds)[-20:].sum() > 4 * np.sort(calm)[-20:].sum()
+
+
+def test_volume_swells_before_and_with_a_move() -> None:
+    plan = replace(PLAN, episodes=0, news_ppb=8 * PERCENT_PPB, volatility_ppb=PERCENT_PPB // 4)
+    moving, resting = [], []
+    for seed in range(6):
+        tape = generate_day(Chance(seed), replace(plan, auction_ns=0))
+        minute = (tape.trade_ns - plan.open_ns) // MINUTE
+        volume = np.bincount(minute, tape.size, 390)
+        last = np.maximum.accumulate(
+            np.where(np.bincount(minute, minlength=390) > 0, np.arange(390), 0)
+        )
+        close = np.array([tape.price[minute <= m][-1] for m in last])
+        move = np.abs(np.diff(close))
+        hot = np.flatnonzero(move > np.percentile(move, 97)) + 1
+        moving.append(volume[hot].mean())
+        resting.append(np.median(volume))
+    assert np.mean(moving) > 2 * np.mean(resting)
+
+
+def test_shares_of_a_sector_move_together() -> None:
+    factors = draw_factors(Chance(2, "factors"), 380)
+    exposures = [draw_exposure(Chance(2, number)) for number in range(40)]
+    first = exposures[0]
+    same = next(each for each in exposures[1:] if each.sector == first.sector)
+    other = next(each for each in exposures[1:] if each.sector != first.sector)
+    alike = np.corrcoef(factors.minutes(first), factors.minutes(same))[0, 1]
+    apart = np.corrcoef(factors.minutes(first), factors.minutes(other))[0, 1]
+    assert alike > apart > 0.2
+
+
+def test_activity_has_a_heavy_tail(tmp_path: Path) -> None:
+    with Store(tmp_path).importing() as batch:
+        generate_krx(batch, DEMO_SESSIONS[:1], symbols=60, seed=4, trades_per_day=200)
+    counts = np.array([r.rows for r in batch.results if r.kind is StreamKind.TRADES])
+    assert counts.mean() > 150
+    assert counts.max() > 5 * np.median(counts)
 
 
 def test_the_edges_of_a_day_are_busier_than_its_middle() -> None:
@@ -138,7 +204,7 @@ def test_the_limit_of_a_wild_day_holds() -> None:
         close_ns=PLAN.close_ns,
         grid=krx_grid(69_000, 71_000),
         open_price=70_000,
-        volatility_ppm=200_000,
+        volatility_ppb=20 * PERCENT_PPB,
         quotes=4_000,
         base_size=70,
         u_shaped=False,
@@ -154,7 +220,7 @@ def test_days_are_neither_dead_nor_mad(seed: int) -> None:
     tape = generate_day(Chance(seed), PLAN)
     spread = (tape.price.max() - tape.price.min()) / PLAN.open_price
     assert 0.008 < spread < 0.2
-    assert 1_500 < len(tape.price) < 2_800
+    assert 1_500 < len(tape.price) < 3_600
 
 
 @given(
