@@ -88,8 +88,8 @@ class RunJournal:
         """
         if entry_id <= self._last_id:
             raise InvariantBroken(f"{place(entry_id)} is not after {place(self._last_id)}.")
-        payload = encode(message)
-        head = link(self._head, entry_id, ts_ns, kind, source, cause_id, workflow_id, payload)
+        payload, name = encode(message), str(kind)
+        head = link(self._head, entry_id, ts_ns, name, source, cause_id, workflow_id, payload)
         self._last_id = entry_id
         self._head = head
         if kind is not Kind.ENDED:
@@ -100,7 +100,7 @@ class RunJournal:
                 self.run_no,
                 entry_id,
                 ts_ns,
-                kind.value,
+                name,
                 source,
                 cause_id,
                 workflow_id,
