@@ -4,6 +4,7 @@ Rule: prices are never changed without being asked (``--tick``); a bar's volume 
 instrument's size decimals and that is noted.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,21 +12,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from nautilus_trader.model import InstrumentId
 
-from catalog.columns import MAX_DECIMALS, decimals_needed, labels, rounded, times
+from catalog.columns import MAX_DECIMALS, Ints, decimals_needed, labels, rounded, times
 from catalog.ingest.candles import DAY_NS, MINUTE_NS, Candles, bar_type
 from catalog.ingest.instruments import Grid, Needs, resolve
 from catalog.ingest.tables import PRICES, Sheet
 from catalog.layout import SCHEMAS
 from catalog.store import Import, Instrument, size_precision
 from strategies.errors import BadInput
+from strategies.markets import krx, krx_history
+from strategies.markets.sessions import SessionCalendar
 from strategies.ports import StreamKind
 
 SEOUL_NS = 9 * 60 * MINUTE_NS
 """Seoul is UTC+9 without summer time since 1988-10-09."""
 
-OPEN_NS = 9 * 60 * MINUTE_NS
-CLOSE_NS = (15 * 60 + 30) * MINUTE_NS
-"""A KRX day is an opening print at 09:00 and a bar at 15:30, whatever the session's real hours."""
+type SessionsOf = Callable[[str, int, int], SessionCalendar]
+"""Sessions of a venue between two times in ns; a calendar library stands behind it elsewhere."""
 
 VOLUME_DECIMALS = 8
 
@@ -56,13 +58,20 @@ def write_bars(batch: Import, candles: Candles, instrument_id: InstrumentId, gri
     return Written((str(kind),), result.rows if result else 0, (*candles.notes, *notes))
 
 
-def write_krx_days(batch: Import, sheet: Sheet, instrument_id: InstrumentId, grid: Grid) -> Written:
-    """Write each day as an opening print at 09:00 and a bar at 15:30, Seoul time.
+def write_krx_days(
+    batch: Import,
+    sheet: Sheet,
+    instrument_id: InstrumentId,
+    grid: Grid,
+    sessions_of: SessionsOf | None = None,
+) -> Written:
+    """Write each day as a print at its session's open and a bar at its close.
 
     The print's price is the open and its id ``open-YYYYMMDD``. The table does not tell the size of
     the opening auction: the print carries the volume of the trading day before (the first day: 1),
     the best that is known at 09:00. The day's own volume would be seen in advance, and a size of 1
     would make larger orders slip by a tick in the engine's book. Days without volume are dropped.
+    Without ``sessions_of``, and on days it does not list, hours are the usual ones of that time.
     """
     halted = _is_zero(sheet.columns["volume"]).to_numpy(zero_copy_only=False)
     notes = _drop_halted(sheet, np.asarray(halted, np.bool_))
@@ -70,15 +79,36 @@ def write_krx_days(batch: Import, sheet: Sheet, instrument_id: InstrumentId, gri
     instrument, more = _fit(batch, sheet, instrument_id, grid)
     notes += [*told, *more]
     midnight = (sheet.time_ns + SEOUL_NS) // DAY_NS * DAY_NS - SEOUL_NS
+    opens, closes, hours = _hours(midnight, sessions_of)
     kind = bar_type(instrument_id, DAY_NS)
     name = sheet.path.name
-    prints = _prints(sheet, midnight)
+    prints = _prints(sheet, midnight, times(opens))
     trades = batch.write(instrument, StreamKind.TRADES, [prints], source=name)
-    rows = [_bars(sheet, times(midnight + CLOSE_NS))]
+    rows = [_bars(sheet, times(closes))]
     bars = batch.write(instrument, StreamKind.BARS, rows, source=name, bar_type=kind)
     total = sum(result.rows for result in (trades, bars) if result)
-    notes.append("each day is an opening print at 09:00 and a bar at 15:30 KST")
-    return Written((str(instrument_id), str(kind)), total, tuple(notes))
+    return Written((str(instrument_id), str(kind)), total, (*notes, *hours))
+
+
+def _hours(midnight: Ints, sessions_of: SessionsOf | None) -> tuple[Ints, Ints, list[str]]:
+    """Return each day's open and close in ns, and notes."""
+    calendar = None
+    if sessions_of is not None:
+        calendar = sessions_of(krx.VENUE, int(midnight[0]), int(midnight[-1]) + DAY_NS)
+    hours, unlisted = np.empty((len(midnight), 2), np.int64), []
+    for i, start in enumerate(midnight.tolist()):
+        day = krx_history.day_of(start)
+        session = calendar.next_after(start - 1) if calendar is not None else None
+        if session is not None and session.open_ns < start + DAY_NS:
+            hours[i] = session.open_ns, session.close_ns
+            continue
+        hours[i] = krx_history.session_ns(day)
+        unlisted.append(day)
+    notes = ["each day is a print at its session's open and a bar at its close"]
+    if calendar is not None and unlisted:
+        text = f"{len(unlisted):,} days are no sessions of KRX's calendar (first: {unlisted[0]})"
+        notes.append(f"{text}, stamped at the usual hours of that time")
+    return hours[:, 0], hours[:, 1], notes
 
 
 def _fit(
@@ -125,13 +155,12 @@ def _bars(sheet: Sheet, stamps: pa.Array) -> pa.Table:
     return pa.Table.from_arrays([*prices, stamps, stamps], schema=SCHEMAS[StreamKind.BARS])
 
 
-def _prints(sheet: Sheet, midnight: np.ndarray[tuple[int], np.dtype[np.int64]]) -> pa.Table:
+def _prints(sheet: Sheet, midnight: Ints, stamps: pa.Array) -> pa.Table:
     volume = sheet.columns["volume"]
     one = pa.array([1], pa.int64()).cast(volume.type)
     days = pc.strftime(
         pa.array(midnight + SEOUL_NS, pa.timestamp("ns")).cast(pa.timestamp("s")), "%Y%m%d"
     )
-    stamps = times(midnight + OPEN_NS)
     return pa.Table.from_arrays(
         [
             sheet.columns["open"],

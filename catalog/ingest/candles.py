@@ -79,10 +79,12 @@ def close_stamped(sheet: Sheet, interval_ns: int | None, stamp: Stamp | None) ->
 
 
 def infer_interval(sheet: Sheet) -> int:
-    """Return the most common difference between neighbouring times."""
+    """Return the most common difference between neighbouring times; days with gaps are days."""
     if len(sheet.time_ns) < 2:
         raise BadInput(f"{sheet.path} has one row only: give its interval, as in --interval 1d.")
     steps, counts = np.unique(np.diff(sheet.time_ns), return_counts=True)
+    if len(steps) > 1 and (steps % DAY_NS == 0).all():
+        return 7 * DAY_NS if (steps % (7 * DAY_NS) == 0).all() else DAY_NS
     return int(steps[np.argmax(counts)])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nautilus_trader.model import InstrumentId
 
-from catalog.ingest.bars import Written, write_bars, write_krx_days
+from catalog.ingest.bars import SessionsOf, Written, write_bars, write_krx_days
 from catalog.ingest.candles import DAY_NS, Stamp, clean, close_stamped, infer_interval
 from catalog.ingest.instruments import Grid, instrument_id_for
 from catalog.ingest.recorded_csv import import_recorded_csv, is_recorded_csv
@@ -48,6 +48,7 @@ class Options:
     stamp: Stamp | None = None
     market: Market | None = None
     grid: Grid = field(default_factory=Grid)
+    sessions_of: SessionsOf | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +156,12 @@ def _table(
     sheet = read_sheet(path, zone)
     notes = [] if sheet.zone_given else [f"times taken as {zone}"]
     notes += clean(sheet)
-    daily = is_krx and (options.interval_ns or infer_interval(sheet)) == DAY_NS
+    interval_ns = options.interval_ns or infer_interval(sheet)
+    # Two days around a weekend lie three days apart.
+    daily = is_krx and interval_ns % DAY_NS == 0 and interval_ns % (7 * DAY_NS) != 0
     if options.kind is Kind.KRX_DAILY or (options.kind is None and daily):
-        kind, written = Kind.KRX_DAILY, write_krx_days(batch, sheet, instrument_id, options.grid)
+        written = write_krx_days(batch, sheet, instrument_id, options.grid, options.sessions_of)
+        kind = Kind.KRX_DAILY
     else:
         candles = close_stamped(sheet, options.interval_ns, options.stamp)
         kind, written = Kind.BARS, write_bars(batch, candles, instrument_id, options.grid)

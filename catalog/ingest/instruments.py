@@ -21,7 +21,7 @@ QUOTES = (
 )
 """Quote assets of Binance, tried in this order at the end of a symbol."""
 
-_KRX_NAME = re.compile(r"^A?(\d[0-9A-Z]{5})(?![0-9A-Za-z])")
+KRX_NAME = re.compile(r"^A?(\d[0-9A-Z]{5})(?![0-9A-Za-z])")
 _PAIR_NAME = re.compile(r"^([0-9A-Z]+)[_/-]([A-Z]{3,5})(?![0-9A-Za-z])")
 _ID_HINT = "give it with --instrument, for example --instrument BTCUSDT-PERP.BINANCE or 005930.KRX"
 
@@ -48,7 +48,7 @@ def instrument_id_for(path: Path, given: str | None) -> InstrumentId:
     """Return the id given, or the one the file's name tells: A005930.csv, BTC_USDT-5m.feather."""
     if given is not None:
         return parse_id(given)
-    if match := _KRX_NAME.match(path.name):
+    if match := KRX_NAME.match(path.name):
         return InstrumentId.from_str(f"{match[1]}.{krx.VENUE}")
     if match := _PAIR_NAME.match(path.name):
         return InstrumentId.from_str(f"{match[1]}{match[2]}.{binance.VENUE_SPOT}")

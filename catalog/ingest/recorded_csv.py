@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from catalog.book import DepthDiff, DepthSnapshot
@@ -87,16 +88,35 @@ def read_recorded_csv(path: Path) -> RecordedCsv:
         content = content[content.index(b"\n") + 1 :]
         comments += 1
     names = content[: content.index(b"\n")].decode().strip().split(",")
-    types = {name: pa.string() if name in _TEXT else pa.int64() for name in names}
     try:
-        table = pa.csv.read_csv(
+        # Read as text first: numbers may be padded with zeros.
+        text = pa.csv.read_csv(
             pa.py_buffer(content),
-            convert_options=pa.csv.ConvertOptions(column_types=types, strings_can_be_null=False),
+            convert_options=pa.csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+            ),
         )
     except pa.ArrowException as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise BadInput(f"{path} cannot be read ({reason}): correct or remove the row.") from error
+    columns = {
+        name: text.column(name) if name in _TEXT else _whole(path, text, name, comments + 2)
+        for name in names
+    }
+    table = pa.table(columns)
     return RecordedCsv(path, _kind(names, path), table.combine_chunks(), comments + 2)
+
+
+def _whole(path: Path, text: pa.Table, name: str, line: int) -> pa.ChunkedArray:
+    try:
+        return text.column(name).cast(pa.int64())
+    except pa.ArrowException as error:
+        good = pc.match_substring_regex(text.column(name), r"^-?\d{1,19}$").to_pylist()
+        row = good.index(False) if False in good else 0
+        raise BadInput(
+            f"{path}, line {line + row}: {name} is {text.column(name)[row].as_py()!r}, not a whole "
+            "number: correct or remove the row."
+        ) from error
 
 
 def import_recorded_csv(batch: Import, path: Path, market: Market | None, grid: Grid) -> Recorded:

@@ -93,7 +93,7 @@ class Recording:
     def read(self, on_bytes: OnBytes) -> Recorded:
         """Read all lines; ``on_bytes`` is told how many bytes of the file were read."""
         number = 0
-        for number, line in enumerate(_lines(self._path, on_bytes), 1):
+        for number, line in enumerate(lines_of(self._path, on_bytes), 1):
             if number == 1 and line.startswith(b"ws"):
                 self._infer(line)
                 continue
@@ -135,7 +135,7 @@ class Recording:
             self._data(name, frame, self._arrival(head))
 
     def _arrival(self, head: bytes) -> int:
-        received = _received(head)
+        received = received_ns(head)
         if received < self._last:
             self._back += 1
             received = self._last
@@ -273,7 +273,7 @@ def _is_answer(line: bytes) -> bool:
 def read_answers(path: Path) -> list[Answer]:
     """Return the depth answers of a file of REST answers. Raises BadInput naming a line."""
     answers = []
-    for number, line in enumerate(_lines(path, lambda _read: None), 1):
+    for number, line in enumerate(lines_of(path, lambda _read: None), 1):
         address, _, rest = line.partition(b" -> ")
         if not line.strip() or b"/depth?" not in address:
             continue
@@ -281,7 +281,7 @@ def read_answers(path: Path) -> list[Answer]:
         head, _, text = rest.partition(b" ")
         try:
             frame = orjson.loads(text)
-            received = _received(head)
+            received = received_ns(head)
             symbol = match[1].decode() if match and "lastUpdateId" in frame else ""
         except ValueError as error:
             raise BadInput(
@@ -320,7 +320,7 @@ def _unpacked(path: Path, raw: BufferedReader) -> gzip.GzipFile | BufferedReader
     return gzip.GzipFile(fileobj=raw) if path.suffix.lower() == ".gz" else raw
 
 
-def _lines(path: Path, on_bytes: OnBytes) -> Iterator[bytes]:
+def lines_of(path: Path, on_bytes: OnBytes) -> Iterator[bytes]:
     """Yield the lines of a file, a block at a time. Raises BadInput where it is cut short."""
     rest = b""
     with path.open("rb") as raw:
@@ -343,7 +343,7 @@ def _block(path: Path, file: gzip.GzipFile | BufferedReader) -> bytes:
         ) from error
 
 
-def _received(head: bytes) -> int:
+def received_ns(head: bytes) -> int:
     """Return ns from ``1723161255088156767`` or ``1633998512.0633569:``."""
     if head[-1:] != b":":
         return int(head)

@@ -1,4 +1,4 @@
-"""`onetape data`: import files into the catalog, generate market days, list what is there."""
+"""`onetape data`: import files, generate market days, check data, list what is there."""
 
 import argparse
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.store import Store, StreamInfo
-from scenarios.commands import data_generate
+from scenarios.commands import data_check, data_generate
 from scenarios.screen import Screen
 from scenarios.settings import read_settings
 from scenarios.streams_shown import place, show_results, summary
@@ -31,7 +31,7 @@ def register(commands: Any, shared: argparse.ArgumentParser) -> None:
     """Add the command's parsers."""
     parser = commands.add_parser(
         "data",
-        help="import, generate and list market data",
+        help="import, generate, check and list market data",
         description="Bring market data into the catalog.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -39,6 +39,7 @@ def register(commands: Any, shared: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _register_import(actions, shared)
     data_generate.register(actions, shared)
+    data_check.register(actions, shared)
     listing = actions.add_parser(
         "list",
         parents=[shared],
@@ -98,6 +99,7 @@ def _import(args: argparse.Namespace, store: Store, screen: Screen) -> None:
     from catalog.ingest.importer import Kind, Options, import_files
     from catalog.ingest.instruments import Grid
     from catalog.ingest.recordings import Market
+    from scenarios.calendars import calendar_for
 
     options = Options(
         instrument=args.instrument,
@@ -107,6 +109,7 @@ def _import(args: argparse.Namespace, store: Store, screen: Screen) -> None:
         stamp=Stamp(args.stamp) if args.stamp else None,
         market=Market(args.market) if args.market else None,
         grid=Grid(tick=args.tick, step=args.step, adjusted=args.adjusted),
+        sessions_of=calendar_for,
     )
     begun = time.perf_counter()
     with screen.progress("importing", 1.0) as bar:

@@ -1,0 +1,320 @@
+"""Checks raw files before they are imported: recordings, CSV recordings and tables.
+
+Rule: nothing is repaired on the way. What an import would drop, sort or refuse is a finding here.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.columns import Ints, from_text
+from catalog.ingest.candles import DAY_NS, infer_interval
+from catalog.ingest.instruments import KRX_NAME
+from catalog.ingest.recorded_csv import RecordedCsv, is_recorded_csv, read_recorded_csv
+from catalog.ingest.recordings import (
+    lines_of,
+    looks_like_recording,
+    received_ns,
+)
+from catalog.ingest.tables import PRICES, read_sheet
+from catalog.layout import MAX_ROW_GROUP
+from catalog.quality import (
+    SECOND_NS,
+    Finding,
+    Findings,
+    Ids,
+    Jumps,
+    Mask,
+    Severity,
+    Times,
+    check_crossed,
+    check_prices,
+    check_ranges,
+    check_volumes,
+    daily_limits,
+    mask,
+)
+from strategies.errors import BadInput
+from strategies.markets.sessions import ContinuousDays
+
+_MS = 1_000_000
+_REQUEST_NS = 3 * SECOND_NS
+
+
+def check_file(path: Path, timezone: str = "UTC") -> list[Finding]:
+    """Return what is wrong with one file; a file that cannot be read is one error.
+
+    Prices of frames, of CSV recordings and of tables are checked; so are ids, both times, symbols
+    and, for bars, ranges and volumes.
+    """
+    try:
+        if is_recorded_csv(path):
+            return _check_csv(read_recorded_csv(path))
+        if looks_like_recording(path):
+            return _check_recording(path)
+        return _check_table(path, timezone)
+    except BadInput as error:
+        found = Findings(str(path))
+        found.add(Severity.ERROR, "unreadable", _without(path, str(error)))
+        return found.all()
+
+
+def _without(path: Path, sentence: str) -> str:
+    """Return an error's sentence without the file it names: a finding has its own place."""
+    return sentence.removeprefix(str(path)).lstrip(":, ")
+
+
+def _check_csv(recorded: RecordedCsv) -> list[Finding]:
+    found = Findings(str(recorded.path), "line")
+    rows = np.arange(recorded.table.num_rows, dtype=np.int64) + recorded.line
+    received = recorded.times("TimestampOfReceive")
+    prices = from_text(recorded.table.column("Price").combine_chunks())
+    sizes = from_text(recorded.table.column("Quantity").combine_chunks())
+    check_prices(found, "price", prices, rows, received)
+    check_prices(found, "size", sizes, rows, received, least=int(recorded.kind == "trade"))
+    if recorded.kind == "snapshot":
+        _check_snapshots(recorded, found, rows)
+        return found.all()
+    times = Times(found, sessions=ContinuousDays(), ids_tell_loss=True)
+    venue = recorded.times("EventTime")
+    times.add(rows, venue, received)
+    times.finish()
+    _check_symbols(recorded, found, rows, received)
+    if recorded.kind == "trade":
+        ids = recorded.ints("TradeId")
+        _check_order(found, recorded.times("TransactionTime"), venue, rows, received)
+        Ids(found, "trade", Severity.WARNING).add(rows, received, ids, ids, None)
+        return found.all()
+    first, last = recorded.ints("FirstUpdateId"), recorded.ints("FinalUpdateId")
+    starts = np.flatnonzero(
+        np.concatenate([[True], (first[1:] != first[:-1]) | (last[1:] != last[:-1])])
+    )
+    checker = Ids(found, "update", Severity.ERROR)
+    checker.add(rows[starts], received[starts], first[starts], last[starts], None)
+    return found.all()
+
+
+def _check_snapshots(recorded: RecordedCsv, found: Findings, rows: Ints) -> None:
+    received, asked = recorded.times("TimestampOfReceive"), recorded.times("TimestampOfRequest")
+    Times(found).add(rows, asked, received)
+    waited = received - asked
+    wrong = (waited < 0) | (waited > _REQUEST_NS)
+    text = "the answer was received before its request, or more than 3 s after"
+    found.mark(Severity.ERROR, "request-time", text, wrong, rows, received)
+    ids = recorded.ints("LastUpdateId")
+    back = np.diff(ids, prepend=ids[0]) < 0
+    found.mark(Severity.ERROR, "id-back", "an update id below the one above", back, rows, received)
+
+
+def _check_order(found: Findings, traded: Ints, sent: Ints, rows: Ints, received: Ints) -> None:
+    text = "a trade after the event that tells it"
+    found.mark(Severity.ERROR, "trade-after-event", text, traded > sent, rows, received)
+
+
+def _check_symbols(recorded: RecordedCsv, found: Findings, rows: Ints, received: Ints) -> None:
+    symbols, streams = recorded.texts("Symbol"), recorded.texts("Stream")
+    expected = symbols[0]
+    named = f"_{expected.lower()}_" in recorded.path.name.lower()
+    if not named and "_" in recorded.path.name:
+        majority = max(set(symbols), key=symbols.count)
+        expected = majority
+    wrong = np.array(
+        [
+            symbol != expected or not stream.startswith(f"{symbol.lower()}@")
+            for symbol, stream in zip(symbols, streams, strict=True)
+        ]
+    )
+    text = f"a row of another symbol than {expected}"
+    found.mark(Severity.ERROR, "wrong-symbol", text, wrong, rows, received)
+
+
+class _Frames:
+    """The frames of one symbol and kind, checked a block at a time."""
+
+    def __init__(self, path: Path, symbol: str, kind: str) -> None:
+        self.found = Findings(f"{path}: {symbol} {kind}", "line")
+        self._kind = kind
+        # A quiet trade, quote or diff stream is legal where its ids go on.
+        self._times = Times(self.found, sessions=ContinuousDays(), ids_tell_loss=True)
+        depth = kind == "depthUpdate"
+        self._ids = Ids(
+            self.found,
+            "update" if depth else "trade",
+            Severity.ERROR if depth else Severity.WARNING,
+        )
+        self._rows: list[tuple[int, ...]] = []
+        self._prices: list[tuple[int, str]] = []
+        self._pairs: list[tuple[str, str]] = []
+
+    def add(self, line: int, received: int, data: dict[str, Any]) -> None:
+        """Take one frame."""
+        venue_ms = data.get("T") or data.get("E")
+        venue = received if venue_ms is None else venue_ms * _MS
+        if self._kind == "depthUpdate":
+            ids = data["U"], data["u"], data.get("pu", -1)
+            self._prices += [(line, level[0]) for side in (data["b"], data["a"]) for level in side]
+        elif self._kind == "bookTicker":
+            ids = data["u"], data["u"], -1
+            self._pairs.append((data["b"], data["a"]))
+        else:
+            number = data["t"] if self._kind == "trade" else data["a"]
+            ids = number, number, -1
+            self._prices.append((line, data["p"]))
+        self._rows.append((line, venue, received, *ids))
+        if len(self._rows) >= MAX_ROW_GROUP or len(self._prices) >= 4 * MAX_ROW_GROUP:
+            self._flush()
+
+    def finish(self) -> list[Finding]:
+        """Return what was found."""
+        self._flush()
+        self._times.finish()
+        return self.found.all()
+
+    def _flush(self) -> None:
+        if not self._rows:
+            return
+        rows, venue, received, first, last, previous = np.array(self._rows, np.int64).T
+        self._times.add(rows, venue, received)
+        if self._kind == "bookTicker":
+            self._quotes(rows, received, last)
+        else:
+            told = previous if (previous >= 0).all() else None
+            self._ids.add(rows, received, first, last, told)
+        if self._prices:
+            lines = np.array([line for line, _ in self._prices], np.int64)
+            prices = from_text(pa.array([text for _, text in self._prices]))
+            check_prices(self.found, "price", prices, lines, np.zeros(len(lines), np.int64))
+        self._rows.clear()
+        self._prices.clear()
+        self._pairs.clear()
+
+    def _quotes(self, rows: Ints, received: Ints, ids: Ints) -> None:
+        bid, ask = (from_text(pa.array(list(side))) for side in zip(*self._pairs, strict=True))
+        check_prices(self.found, "bid", bid, rows, received)
+        check_prices(self.found, "ask", ask, rows, received)
+        check_crossed(self.found, bid, ask, rows, received)
+        back = np.diff(ids, prepend=ids[0]) < 0
+        text = "an update id below the one above"
+        self.found.mark(Severity.ERROR, "id-back", text, back, rows, received)
+
+
+_KINDS = ("trade", "aggTrade", "bookTicker", "depthUpdate")
+
+
+def _check_recording(path: Path) -> list[Finding]:
+    whole = Findings(str(path), "line")
+    frames: dict[tuple[str, str], _Frames] = {}
+    last = 0
+    for number, line in enumerate(lines_of(path, lambda _read: None), 1):
+        head, _, text = line.partition(b" ")
+        if not text or line.startswith((b"ws", b"http")):
+            continue
+        try:
+            frame, received = orjson.loads(text), received_ns(head)
+        except ValueError:
+            whole.add(Severity.ERROR, "no-frame", "this line is no frame", number)
+            continue
+        if received < last:
+            whole.add(
+                Severity.ERROR, "receive-back", "received before the line above", number, received
+            )
+        last = received
+        _frame(path, whole, frames, number, received, frame)
+    return [*whole.all(), *(each for stream in frames.values() for each in stream.finish())]
+
+
+def _frame(
+    path: Path,
+    whole: Findings,
+    frames: dict[tuple[str, str], _Frames],
+    number: int,
+    received: int,
+    frame: dict[str, Any],
+) -> None:
+    data = frame.get("data", frame)
+    kind = data.get("e") or ("bookTicker" if {"u", "b", "a"} <= data.keys() else "")
+    if kind not in _KINDS:
+        return
+    symbol = str(data["s"])
+    stream = str(frame.get("stream", f"{symbol.lower()}@"))
+    if not stream.startswith(f"{symbol.lower()}@"):
+        text = f"{symbol} in the stream {stream}"
+        whole.add(Severity.ERROR, "wrong-symbol", text, number, received)
+    if (symbol, kind) not in frames:
+        frames[symbol, kind] = _Frames(path, symbol, kind)
+    frames[symbol, kind].add(number, received, data)
+
+
+def _check_table(path: Path, timezone: str) -> list[Finding]:
+    sheet = read_sheet(path, timezone)
+    found = Findings(str(path), sheet.unit)
+    rows, stamps = sheet.line, sheet.time_ns
+    empty = np.logical_or.reduce([_is_null(sheet.columns[name]) for name in PRICES])
+    found.mark(Severity.NOTE, "no-price", "a row without a price", empty, rows, stamps)
+    columns = sheet.columns
+    traded = ~mask(_equals_zero(columns["volume"]))
+    for name in PRICES:
+        priced = np.flatnonzero(traded | mask(_below_zero(columns[name])))
+        check_prices(
+            found, name, columns[name].take(pa.array(priced)), rows[priced], stamps[priced]
+        )
+    enclosed = {name: columns[name].filter(pa.array(traded)) for name in PRICES}
+    check_ranges(found, enclosed, rows[traded], stamps[traded])
+    check_volumes(found, columns["volume"], rows, stamps)
+    steps = np.diff(stamps, prepend=stamps[0] - 1)
+    newest_first = len(steps) > 2 and bool((steps[1:] < 0).all())
+    if newest_first:
+        found.add(Severity.NOTE, "newest-first", "rows come newest first")
+    else:
+        back = steps < 0
+        found.mark(Severity.ERROR, "time-back", "earlier than the row above", back, rows, stamps)
+    _check_repeated(found, columns, steps == 0, rows, stamps)
+    if len(stamps) > 1:
+        interval_ns = infer_interval(sheet)
+        if interval_ns == DAY_NS and KRX_NAME.match(path.name) and not newest_first:
+            good = traded & ~empty
+            opens, closes = (columns[name].filter(pa.array(good)) for name in ("open", "close"))
+            limits = daily_limits(stamps[good])
+            Jumps(found).add(opens, closes, limits, rows[good], stamps[good])
+        off = (stamps % interval_ns) != int(np.median(stamps % interval_ns))
+        if interval_ns < 86_400 * SECOND_NS:
+            text = "a time off the interval's grid"
+            found.mark(Severity.WARNING, "off-interval", text, off, rows, stamps)
+    return found.all()
+
+
+def _check_repeated(
+    found: Findings, columns: Mapping[str, pa.Array], same: Mask, rows: Ints, stamps: Ints
+) -> None:
+    """Tell rows that repeat the one above from rows that contradict it."""
+    differs = np.zeros(len(rows), np.bool_)
+    for column in columns.values():
+        above = pa.concat_arrays([column[:1], column[:-1]])
+        differs |= mask(pc.not_equal(column, above))
+    text = "the row above again"
+    found.mark(Severity.WARNING, "duplicate", text, same & ~differs, rows, stamps)
+    text = "other values for the time of the row above"
+    found.mark(Severity.ERROR, "contradiction", text, same & differs, rows, stamps)
+
+
+def _equals_zero(column: pa.Array) -> pa.Array:
+    return pc.equal(column, pa.scalar(0, pa.int64()).cast(column.type))
+
+
+def _below_zero(column: pa.Array) -> pa.Array:
+    return pc.less(column, pa.scalar(0, pa.int64()).cast(column.type))
+
+
+def _is_null(column: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    return np.asarray(column.is_null().to_numpy(zero_copy_only=False), np.bool_)
+
+
+def check_files(paths: Sequence[Path]) -> Iterator[Finding]:
+    """Yield the findings of files, one file after the other."""
+    for path in paths:
+        yield from check_file(path)
