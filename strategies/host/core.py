@@ -33,16 +33,21 @@ from strategies.messages import (
     Alert,
     Cancel,
     CancelOrder,
+    CapitalIntent,
     Enter,
     Exit,
     Fill,
+    Flatten,
     Grant,
     Intent,
+    KillSwitch,
     MoneyIntent,
     OrderUpdate,
     PositionUpdate,
     Refusal,
+    RepeatedFill,
     Report,
+    Revoke,
     Started,
     Submit,
     Target,
@@ -156,6 +161,7 @@ class Host:
         self._counted = 0
         self._k = 0
         self._open: dict[ClientOrderId, OrderRecord] = {}
+        self._ended: dict[ClientOrderId, OrderRecord] = {}
         self._waiting: deque[Report] = deque()
         self._busy = False
         self._last_fill = (0, 0)
@@ -205,7 +211,7 @@ class Host:
         entry_id = self._count()
         self._journal.append(entry_id, ts_ns, Kind.STARTED, "host", 0, entry_id, Started(ts_ns))
         self._busy = True
-        self._decide(CAPITAL, self._capital.on_start(ts_ns), ts_ns, entry_id, entry_id)
+        self._change(self._capital.on_start(ts_ns), ts_ns, entry_id, entry_id)
         for name, strategy in self._strategies.items():
             intents = self._call(name, strategy.on_start, ts_ns)
             self._decide(name, intents, ts_ns, entry_id, entry_id)
@@ -275,10 +281,10 @@ class Host:
         self._journal.append(entry_id, timer.ts_ns, Kind.TIMER, timer.owner, 0, entry_id, timer)
         self._busy = True
         if timer.owner == CAPITAL:
-            intents: Iterable[Intent] | None = self._capital.on_timer(timer)
+            self._change(self._capital.on_timer(timer), timer.ts_ns, entry_id, entry_id)
         else:
             intents = self._call(timer.owner, self._strategies[timer.owner].on_timer, timer)
-        self._decide(timer.owner, intents, timer.ts_ns, entry_id, entry_id)
+            self._decide(timer.owner, intents, timer.ts_ns, entry_id, entry_id)
         self._drain()
 
     def on_report(self, report: Report) -> None:
@@ -293,11 +299,8 @@ class Host:
         return order_id in self._open
 
     def owner(self, order_id: ClientOrderId) -> str:
-        """Return the strategy an open order belongs to; raises InvariantBroken if unknown."""
-        record = self._open.get(order_id)
-        if record is None:
-            raise InvariantBroken(f"a venue reported order {order_id}, which this run never sent.")
-        return record.strategy
+        """Return the strategy an order belongs to; raises InvariantBroken if unknown."""
+        return self._record(order_id).strategy
 
     # --- within a delivery ---
 
@@ -317,7 +320,18 @@ class Host:
         entry_id = self._count()
         match report:
             case Fill():
-                self._fill(entry_id, report)
+                record = self._record(report.order_id)
+                if report.trade_id in record.trade_ids:
+                    self._repeat(entry_id, record, _repeated(report))
+                else:
+                    self._fill(entry_id, record, report)
+            case RepeatedFill():
+                self._repeat(entry_id, self._record(report.order_id), report)
+            case KillSwitch():
+                self._journal.append(
+                    entry_id, report.ts_ns, Kind.KILL, "host", 0, entry_id, report
+                )
+                self._change(self._capital.on_kill(report), report.ts_ns, entry_id, entry_id)
             case OrderUpdate():
                 self._update(entry_id, report)
             case PositionUpdate():
@@ -326,13 +340,19 @@ class Host:
                 self._journal.append(
                     entry_id, report.ts_ns, Kind.POSITION, source, cause, workflow, report
                 )
-                intents = self._capital.on_position(report)
-                self._decide(CAPITAL, intents, report.ts_ns, entry_id, workflow)
+                changes = self._capital.on_position(report)
+                self._change(changes, report.ts_ns, entry_id, workflow)
             case _:
                 assert_never(report)
 
-    def _fill(self, entry_id: int, fill: Fill) -> None:
-        record = self._record(fill.order_id)
+    def _repeat(self, entry_id: int, record: OrderRecord, fill: RepeatedFill) -> None:
+        """Journal what a venue said twice, and do nothing."""
+        cause, workflow = record.command_id, record.workflow_id
+        self._journal.append(
+            entry_id, fill.ts_ns, Kind.REPEAT, fill.strategy, cause, workflow, fill
+        )
+
+    def _fill(self, entry_id: int, record: OrderRecord, fill: Fill) -> None:
         workflow = record.workflow_id
         self._check_fill(fill, record)
         self.counts.fills += 1
@@ -342,19 +362,15 @@ class Host:
         )
         record.left_raw -= fill.quantity.raw
         if record.left_raw <= 0:
-            del self._open[fill.order_id]
-        self._decide(CAPITAL, self._capital.on_fill(fill), fill.ts_ns, entry_id, workflow)
+            self._end(fill.order_id)
+        self._change(self._capital.on_fill(fill), fill.ts_ns, entry_id, workflow)
         strategy = self._strategies[fill.strategy]
         strategy.fold_fill(fill)
         intents = self._call(fill.strategy, strategy.on_fill, fill)
         self._decide(fill.strategy, intents, fill.ts_ns, entry_id, workflow)
 
     def _check_fill(self, fill: Fill, record: OrderRecord) -> None:
-        """A trade counts once, and never for more than what is left of its order."""
-        if fill.trade_id in record.trade_ids:
-            raise InvariantBroken(
-                f"a venue reported trade {fill.trade_id} of order {fill.order_id} twice."
-            )
+        """An order never fills for more than what is left of it, not even after its end."""
         if fill.quantity.raw > record.left_raw:
             raise InvariantBroken(
                 f"a venue filled order {fill.order_id} by {fill.quantity}, more than what was "
@@ -369,24 +385,30 @@ class Host:
             entry_id, update.ts_ns, Kind.ORDER, update.strategy, record.command_id, workflow, update
         )
         if update.state in ENDED:
-            del self._open[update.order_id]
-        self._decide(CAPITAL, self._capital.on_order(update), update.ts_ns, entry_id, workflow)
+            self._end(update.order_id)
+        self._change(self._capital.on_order(update), update.ts_ns, entry_id, workflow)
         strategy = self._strategies[update.strategy]
         strategy.fold_order(update)
         intents = self._call(update.strategy, strategy.on_order, update)
         self._decide(update.strategy, intents, update.ts_ns, entry_id, workflow)
 
     def _record(self, order_id: ClientOrderId) -> OrderRecord:
-        record = self._open.get(order_id)
+        """Return an order's record; one that has ended stays known, for what a venue says late."""
+        record = self._open.get(order_id) or self._ended.get(order_id)
         if record is None:
-            raise InvariantBroken(f"a venue reported order {order_id}, which is not open.")
+            raise InvariantBroken(f"a venue reported order {order_id}, which this run never sent.")
         return record
+
+    def _end(self, order_id: ClientOrderId) -> None:
+        record = self._open.pop(order_id, None)
+        if record is not None:
+            self._ended[order_id] = record
 
     def _decide(
         self, name: str, intents: Iterable[Intent] | None, ts_ns: int, cause: int, workflow: int
     ) -> None:
         """Carry out what one decider returned, and what it answers to refusals."""
-        if intents is None:
+        if intents is None or (type(intents) is tuple and not intents):
             return
         work = deque([(cause, intents, 0)])
         while work:
@@ -396,7 +418,7 @@ class Host:
                 self._journal.append(entry_id, ts_ns, Kind.INTENT, name, cause_id, workflow, intent)
                 self.counts.decisions += 1
                 refused = self._carry_out(name, intent, ts_ns, entry_id, workflow)
-                if refused is None or name == CAPITAL:
+                if refused is None:
                     continue
                 refusal_id, refusal = refused
                 answer = self._call(name, self._strategies[name].on_refusal, refusal)
@@ -409,9 +431,32 @@ class Host:
                     )
                 work.append((refusal_id, answer, rounds + 1))
 
+    def _change(
+        self, changes: Sequence[CapitalIntent], ts_ns: int, cause: int, workflow: int
+    ) -> None:
+        """Carry out what the capital manager returned; its own changes are journalled as such."""
+        for change in changes:
+            entry_id = self._next_id()
+            asks = isinstance(change, Wake | Alert | Revoke | Flatten)
+            kind = Kind.INTENT if asks else Kind.CAPITAL
+            self._journal.append(entry_id, ts_ns, kind, CAPITAL, cause, workflow, change)
+            self.counts.decisions += asks
+            match change:
+                case Wake():
+                    self._clock.wake(CAPITAL, change.name, change.at_ns)
+                case Revoke():
+                    cancel = Cancel(change.instrument_id, change.reason, change.order_id)
+                    self._cancel(change.strategy, cancel, ts_ns, entry_id, workflow)
+                case Flatten():
+                    leave = Exit(change.instrument_id, change.reason)
+                    self._ask(change.strategy, leave, ts_ns, entry_id, workflow)
+                case _:
+                    pass  # its journal entry is what it is for
+
     def _read(self, name: str, batch: Iterable[Intent]) -> Iterable[Intent]:
         """Take what a handler returned out of its list, set or generator, and look at its form."""
-        if not isinstance(batch, Iterable):
+        # The usual answer is a tuple; asking for the protocol costs as much as the whole look.
+        if type(batch) is not tuple and not isinstance(batch, Iterable):
             raise DeciderFailed(
                 f"strategy {name} returned {one_line(repr(batch))} (delivery {self.seq}); return "
                 "a list of intents, or None."
@@ -426,9 +471,8 @@ class Host:
                 f"strategy {name} returned more than {INTENTS_PER_ANSWER_MAX:,} intents at "
                 f"delivery {self.seq}; end its loop."
             )
-        mine = None if name == CAPITAL else self._strategies[name].instruments
         for intent in intents:
-            wrong = wrong_with(intent, mine)
+            wrong = wrong_with(intent, self._strategies[name].instruments)
             if wrong is not None:
                 raise DeciderFailed(
                     f"strategy {name} returned {one_line(repr(intent))} (delivery {self.seq}): "
@@ -529,3 +573,9 @@ class Host:
             f"{one_line(where)} (delivery {self.seq}); mend the strategy and run again (--debug "
             "shows the traceback)."
         ) from error
+
+
+def _repeated(fill: Fill) -> RepeatedFill:
+    return RepeatedFill(
+        fill.strategy, fill.order_id, fill.instrument_id, fill.trade_id, fill.ts_ns
+    )
