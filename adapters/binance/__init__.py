@@ -1,0 +1,1 @@
+"""CONNECT to Binance: its public dumps, and settings for the engine's own adapter."""
