@@ -235,7 +235,14 @@ class _Cursor:
                 fingerprints(table),
             )
             self._row += count
-        return self._wrangle(_ipc(table)), ts_ns, block
+        try:
+            return self._wrangle(_ipc(table)), ts_ns, block
+        except (ValueError, OverflowError) as error:
+            what = str(error).splitlines()[0]
+            raise BadInput(
+                f"{self.stream.files[0].parent} holds rows that are no {self._kind} between "
+                f"ts_init {ts_ns[0]} and {ts_ns[-1]} ({what}); import their data again."
+            ) from error
 
 
 def _rows_of(stream: TapeStream) -> Callable[[], Iterator[pa.Table]]:
@@ -302,6 +309,11 @@ def _row_groups(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
                 f"{path} cannot be read as Parquet ({what}); import its data again."
             ) from error
         if table is not None:
+            missing = [name for name in columns if name not in table.column_names]
+            if missing:
+                raise BadInput(
+                    f"{path} has no column {missing[0]}; remove it and import its data again."
+                )
             yield table
         i += 1
 
