@@ -53,8 +53,18 @@ _COLUMNS: Mapping[StreamKind, tuple[tuple[str, pa.DataType], ...]] = {
         ("sequence", pa.uint64()),
         *_TIMES,
     ),
+    StreamKind.FUNDING: (
+        ("rate", pa.string()),
+        ("interval", pa.uint64()),
+        ("next_funding_ns", TIME),
+        *_TIMES,
+        ("identifier", pa.string()),
+    ),
 }
-_NULLABLE = {StreamKind.DELTAS: {"price", "size"}}
+_NULLABLE = {
+    StreamKind.DELTAS: {"price", "size"},
+    StreamKind.FUNDING: {"interval", "next_funding_ns", "identifier"},
+}
 
 SCHEMAS: Mapping[StreamKind, pa.Schema] = {
     kind: pa.schema(
@@ -68,12 +78,14 @@ FOLDERS: Mapping[StreamKind, str] = {
     StreamKind.QUOTES: "quotes",
     StreamKind.BARS: "bars",
     StreamKind.DELTAS: "order_book_deltas",
+    StreamKind.FUNDING: "funding_rates",
 }
 TYPE_NAMES: Mapping[StreamKind, str] = {
     StreamKind.TRADES: "TradeTick",
     StreamKind.QUOTES: "QuoteTick",
     StreamKind.BARS: "Bar",
     StreamKind.DELTAS: "OrderBookDelta",
+    StreamKind.FUNDING: "FundingRateUpdate",
 }
 
 SOURCE_KEY = "onetape_source"

@@ -103,6 +103,7 @@ class StreamKind(StrEnum):
     QUOTES = "quotes"
     BARS = "bars"
     DELTAS = "deltas"
+    FUNDING = "funding"
 
 
 class Feed(Protocol):
