@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ class Host:
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
     ranges: bool = True
+    hold_s: float = 0  # how long each answer takes
     busiest: int = 0
     url: str = ""
     _now: int = 0
@@ -89,6 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
         path, ranged = self.path.lstrip("/"), self.headers.get("Range", "")
         fault = self.of.enter(path, ranged) or Fault()
         try:
+            time.sleep(self.of.hold_s)
             self._answer(fault, path, ranged)
         finally:
             self.of.leave()
