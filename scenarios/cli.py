@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
+from textwrap import fill
 from typing import NoReturn
 
 from scenarios.screen import Screen
@@ -19,11 +20,18 @@ EXAMPLE = """examples:
   onetape run my_scenario.toml  a scenario of your own
   onetape COMMAND --help        what a command takes, with examples
 """
+HELP_COLUMNS = 78
 COMMANDS = ("demo", "run", "runs", "report", "journal", "verify", "data", "new", "doctor")
 
 
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong with the arguments in one sentence, as everything else is said."""
+
+    def format_help(self) -> str:
+        """Return the help; descriptions are wrapped, examples stand as they were written."""
+        if self.description is not None:
+            self.description = fill(self.description, HELP_COLUMNS)
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         raise BadInput(f"{message}; see {self.prog} --help.")

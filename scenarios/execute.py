@@ -56,7 +56,7 @@ class Outcome:
             "events": result.deliveries,
             "elapsed_s": round(self.elapsed_s, 3),
             "events_per_s": round(result.deliveries / max(self.elapsed_s, 1e-9)),
-            "pnl": {code: str(amount) for code, amount in result.pnl.items()},
+            "pnl": {code: f"{amount:f}" for code, amount in result.pnl.items()},
             "balances": result.balances,
         }
 

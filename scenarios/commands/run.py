@@ -2,7 +2,10 @@
 
 import argparse
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
+
+from nautilus_trader.model import Currency
 
 from scenarios.execute import run_replay
 from scenarios.scenario import Scenario, find_scenario, load_scenario
@@ -14,6 +17,7 @@ EXAMPLE = """example:
   onetape run demo
   onetape run my_scenario.toml --set strategies.sma.params.fast=5 --from 2026-03-09T09:00:00+09:00
 """
+COUNTS = ("decisions", "orders", "fills", "refusals", "events")
 MODES = ("replay", "latency", "paper", "live")
 
 
@@ -57,11 +61,13 @@ def run_and_show(
     with screen.progress(f"replaying {scenario.name}", 1.0) as bar:
         outcome = run_replay(scenario, settings, progress=bar.to)
     summary = outcome.summary()
+    show(summary, screen)
     if with_report:
         from scenarios.run_report import report_run  # plotly takes half a second to load
 
         summary["report"] = str(report_run(outcome.run_id, settings))
-    show(summary, screen)
+        screen.line(f"report: {summary['report']}")
+    screen.line(f"next: onetape verify {summary['run_id']}")
     screen.result(summary)
     return summary
 
@@ -69,23 +75,17 @@ def run_and_show(
 def show(summary: Mapping[str, object], screen: Screen) -> None:
     """Print a run's summary for people."""
     pnl = summary["pnl"]
-    gains = (
-        ", ".join(f"{amount} {code}" for code, amount in pnl.items())
-        if isinstance(pnl, dict)
-        else ""
-    )
+    gains = pnl.items() if isinstance(pnl, dict) else ()
     rows = [
         ("run", summary["run_id"]),
-        ("result after costs", gains),
-        ("decisions", summary["decisions"]),
-        ("orders", summary["orders"]),
-        ("fills", summary["fills"]),
-        ("refusals", summary["refusals"]),
-        ("events", f"{summary['events']:,}"),
+        *(("result after costs", money_text(amount, code)) for code, amount in gains),
+        *((what, f"{summary[what]:,}") for what in COUNTS),
         ("events per second", f"{summary['events_per_s']:,}"),
-        ("digest", summary["digest"]),
     ]
     screen.table(f"{summary['on']} {summary['status']}", ("what", "value"), rows)
-    if "report" in summary:
-        screen.line(f"report: {summary['report']}")
-    screen.line(f"next: onetape verify {summary['run_id']}")
+    screen.line(f"digest: {summary['digest']}")
+
+
+def money_text(amount: str, code: str) -> str:
+    """Return a gain or loss with its sign, separators, and the digits of its currency."""
+    return f"{Decimal(amount):+,.{Currency.from_str(code).precision}f} {code}"
