@@ -4,6 +4,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+BINANCE_DATA_URL = "https://data.binance.vision"
+"""Binance's public host of dumps; no key is needed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -11,11 +14,17 @@ class Settings:
 
     home: Path
     journal_url: str
+    binance_data_url: str = BINANCE_DATA_URL
 
     @property
     def catalog(self) -> Path:
         """Root of the Parquet catalog."""
         return self.home / "catalog"
+
+    @property
+    def downloads(self) -> Path:
+        """Where pulled files are kept, a folder per source."""
+        return self.home / "downloads"
 
     @property
     def reports(self) -> Path:
@@ -24,7 +33,12 @@ class Settings:
 
 
 def read_settings() -> Settings:
-    """Read ``ONETAPE_HOME`` (default ./data) and ``ONETAPE_JOURNAL`` (default SQLite in it)."""
+    """Read the environment.
+
+    ``ONETAPE_HOME`` (default ./data), ``ONETAPE_JOURNAL`` (default SQLite in it) and
+    ``ONETAPE_BINANCE_DATA_URL`` (default Binance's public host).
+    """
     home = Path(os.environ.get("ONETAPE_HOME") or "data").expanduser().absolute()
     url = os.environ.get("ONETAPE_JOURNAL") or f"sqlite:///{home / 'journal.sqlite'}"
-    return Settings(home, url)
+    binance_data_url = os.environ.get("ONETAPE_BINANCE_DATA_URL") or BINANCE_DATA_URL
+    return Settings(home, url, binance_data_url)

@@ -12,12 +12,9 @@ from enum import StrEnum
 
 from strategies.errors import BadInput
 
-DATA_URL = "https://data.binance.vision"
-"""The public host of the dumps; no key is needed."""
-
-INTERVALS = (
+INTERVALS = (  # without the calendar month, which is no length of time
     *("1s", "1m", "3m", "5m", "15m", "30m"),
-    *("1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1mo"),
+    *("1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w"),
 )
 MARKETS: Mapping[str, str] = {"spot": "data/spot", "usdm": "data/futures/um"}
 

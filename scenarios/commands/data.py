@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.store import Store, StreamInfo
-from scenarios.commands import data_check, data_generate
+from scenarios.commands import data_check, data_generate, data_pull
 from scenarios.screen import Screen
 from scenarios.settings import read_settings
 from scenarios.streams_shown import place, show_results, summary
@@ -39,6 +39,7 @@ def register(commands: Any, shared: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _register_import(actions, shared)
     data_generate.register(actions, shared)
+    data_pull.register(actions, shared)
     data_check.register(actions, shared)
     listing = actions.add_parser(
         "list",
