@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from catalog.columns import Ints, from_text
 from catalog.ingest.candles import DAY_NS, infer_interval
+from catalog.ingest.dumps import Dump, DumpKind, DumpReader, dump_of, ns_of
 from catalog.ingest.instruments import KRX_NAME
 from catalog.ingest.recorded_csv import RecordedCsv, is_recorded_csv, read_recorded_csv
 from catalog.ingest.recordings import (
@@ -57,6 +58,8 @@ def check_file(path: Path, timezone: str = "UTC") -> list[Finding]:
             return _check_csv(read_recorded_csv(path))
         if looks_like_recording(path):
             return _check_recording(path)
+        if (dump := dump_of(path)) is not None:
+            return _check_dump(dump)
         return _check_table(path, timezone)
     except BadInput as error:
         found = Findings(str(path))
@@ -248,6 +251,32 @@ def _frame(
     if (symbol, kind) not in frames:
         frames[symbol, kind] = _Frames(path, symbol, kind)
     frames[symbol, kind].add(number, received, data)
+
+
+def _check_dump(dump: Dump) -> list[Finding]:
+    found = Findings(str(dump.path), "line")
+    times = Times(found, sessions=ContinuousDays(), ids_tell_loss=True)
+    ids = Ids(found, "trade", Severity.WARNING)
+    reader = DumpReader(dump)
+    for table in reader.tables():
+        rows = np.arange(table.num_rows, dtype=np.int64) + reader.line
+        bars = dump.kind is DumpKind.KLINES
+        stamps = ns_of(table.column("open_time" if bars else "time").to_numpy())
+        times.add(rows, stamps, stamps)
+        for name in set(table.column_names) & {*PRICES, "price", "bid", "ask"}:
+            check_prices(found, name, table.column(name).combine_chunks(), rows, stamps)
+        if dump.kind is DumpKind.BOOK_TICKER:
+            bid, ask = (table.column(name).combine_chunks() for name in ("bid", "ask"))
+            check_crossed(found, bid, ask, rows, stamps)
+        elif bars:
+            columns = {name: table.column(name).combine_chunks() for name in (*PRICES, "volume")}
+            check_ranges(found, columns, rows, stamps)
+            check_volumes(found, columns["volume"], rows, stamps)
+        elif dump.kind is not DumpKind.FUNDING:
+            numbers: Ints = table.column("id").to_numpy()
+            ids.add(rows, stamps, numbers, numbers, None)
+    times.finish()
+    return found.all()
 
 
 def _check_table(path: Path, timezone: str) -> list[Finding]:

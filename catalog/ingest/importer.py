@@ -9,8 +9,16 @@ from pathlib import Path
 from nautilus_trader.model import InstrumentId
 
 from catalog.ingest.bars import SessionsOf, Written, write_bars, write_krx_days
-from catalog.ingest.candles import DAY_NS, Stamp, clean, close_stamped, infer_interval
-from catalog.ingest.instruments import Grid, instrument_id_for
+from catalog.ingest.candles import (
+    DAY_NS,
+    Stamp,
+    clean,
+    close_stamped,
+    infer_interval,
+    interval_text,
+)
+from catalog.ingest.dumps import Dump, DumpKind, dump_of, import_dump
+from catalog.ingest.instruments import Grid, instrument_id_for, parse_id
 from catalog.ingest.recorded_csv import import_recorded_csv, is_recorded_csv
 from catalog.ingest.recordings import (
     Answer,
@@ -35,6 +43,11 @@ class Kind(StrEnum):
     BARS = "bars"
     KRX_DAILY = "krx-daily"
     RECORDING = "recording"
+    KLINES = "klines"
+    TRADES = "trades"
+    AGG_TRADES = "aggTrades"
+    BOOK_TICKER = "bookTicker"
+    FUNDING = "fundingRate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +149,10 @@ def _import(
     if kind is Kind.RECORDING or (kind is None and looks_like_recording(path)):
         done = Recording(batch, path, options.market, options.grid, answers).read(on_bytes)
         return FileReport(path, Kind.RECORDING, done.rows, done.frames, tuple(done.notes))
+    dump = _dump(path, options)
+    if dump is not None:
+        dumped = import_dump(batch, dump, _market(options), options.grid, on_bytes)
+        return FileReport(path, Kind(dump.kind), dumped.rows, 0, tuple(dumped.notes))
     if not _readable(path):
         raise BadInput(
             f"{path} is neither a table (.csv, .feather, .parquet, also as .gz or .zip) nor a "
@@ -147,6 +164,33 @@ def _import(
         raise BadInput(f"{path}: {instrument_id} is no share of KRX: leave out --kind krx-daily.")
     kind, written = _table(batch, path, instrument_id, options, is_krx=is_krx)
     return FileReport(path, kind, written.rows, 0, written.notes)
+
+
+def _dump(path: Path, options: Options) -> Dump | None:
+    """Return what a public dump is: by its name, or by --kind and --instrument."""
+    kind = options.kind
+    if kind is None:
+        return dump_of(path)
+    if str(kind) not in set(map(str, DumpKind)):
+        return None
+    named = dump_of(path)
+    if named is not None and str(named.kind) == str(kind):
+        return named
+    if options.instrument is None:
+        raise BadInput(f"{path}: its name does not tell the symbol: give --instrument.")
+    if kind is Kind.KLINES and options.interval_ns is None:
+        raise BadInput(f"{path}: its name does not tell the interval: give --interval, as in 1m.")
+    symbol = parse_id(options.instrument).symbol.value.removesuffix("-PERP")
+    interval = interval_text(options.interval_ns) if options.interval_ns else ""
+    return Dump(path, symbol, DumpKind(kind), interval)
+
+
+def _market(options: Options) -> Market | None:
+    """Return the market that the user told, by --market or by --instrument."""
+    if options.market is not None or options.instrument is None:
+        return options.market
+    is_perpetual = parse_id(options.instrument).symbol.value.endswith("-PERP")
+    return Market.USDM if is_perpetual else Market.SPOT
 
 
 def _table(

@@ -18,12 +18,17 @@ _IMPORT_EXAMPLE = """examples:
   onetape data import bars/btc_1m.csv.gz --instrument BTCUSDT-PERP.BINANCE
   onetape data import krx/daily --adjusted
   onetape data import 'recordings/*.gz' --market usdm
+  onetape data import BTCUSDT-1m-2025-01.zip BTCUSDT-trades-2025-01-01.zip --market spot
 """
 _EPILOG = """examples:
   onetape data import bars/btc_1m.csv.gz --instrument BTCUSDT-PERP.BINANCE
   onetape data generate demo
   onetape data list
 """
+_KINDS = (
+    *("bars", "krx-daily", "recording"),
+    *("klines", "trades", "aggTrades", "bookTicker", "fundingRate"),
+)
 _NUMBERS = re.compile(r"\d[\d,]*(, \d[\d,]*)*(, \.\.\.)?")
 
 
@@ -65,16 +70,17 @@ def _register_import(actions: Any, shared: argparse.ArgumentParser) -> None:
     parser = actions.add_parser(
         "import",
         parents=[shared],
-        help="import tables and raw recordings",
-        description="Import OHLCV tables (CSV, Feather, Parquet), KRX daily tables and raw Binance "
-        "WebSocket recordings. All files enter the catalog, or none does.",
+        help="import tables, Binance's public dumps and raw recordings",
+        description="Import OHLCV tables (CSV, Feather, Parquet), KRX daily tables, Binance's "
+        "public dumps (klines, trades, aggTrades, bookTicker, fundingRate) and raw WebSocket "
+        "recordings. All files enter the catalog, or none does.",
         epilog=_IMPORT_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("paths", nargs="+", metavar="PATH", help="a file, a folder or a pattern")
     add("--instrument", metavar="ID", help="instrument id (default: from the file's name)")
-    add("--kind", choices=("bars", "krx-daily", "recording"), help="what the files are (found out)")
+    add("--kind", choices=_KINDS, help="what the files are (told by name and content)")
     add("--interval", metavar="5m", help="interval of the candles (inferred)")
     add("--timezone", metavar="ZONE", help="zone of times without one (KRX: Asia/Seoul, else UTC)")
     add("--stamp", choices=("open", "close"), help="what a candle's time tells (open)")

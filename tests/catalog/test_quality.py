@@ -94,6 +94,23 @@ def test_a_clock_behind_is_one_finding(tmp_path: Path) -> None:
     assert "1.271 s behind" in finding.text
 
 
+@pytest.mark.parametrize(
+    ("second", "rule", "row"),
+    [
+        ("502,2.5,0.1,0.25,1735689600003,true", "", 0),
+        ("504,2.5,0.1,0.25,1735689600003,true", "id-gap", 3),
+        ("501,2.5,0.1,0.25,1735689600003,true", "duplicate-id", 3),
+        ("502,0,0.1,0.25,1735689600003,true", "price-not-positive", 3),
+        ("502,2.5,0.1,0.25,1735689500003,true", "venue-back", 3),
+        ("502,2.5,0.1,0.25", "unreadable", 0),
+    ],
+)
+def test_each_defect_of_a_dump(tmp_path: Path, second: str, rule: str, row: int) -> None:
+    lines = ("id,price,qty,quote_qty,time,is_buyer_maker", "501,2.5,0.1,0.25,1735689600000,true")
+    found = found_in(tmp_path, *lines, second, name="BTCUSDT-trades-2025-01.csv")
+    assert not rule if found == {} else found[rule].row == row
+
+
 HEAD = "timestamp,open,high,low,close,volume"
 
 

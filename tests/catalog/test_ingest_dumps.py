@@ -1,0 +1,214 @@
+"""Binance's public dumps: each kind, with and without header, both units, both markets."""
+
+import gzip
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import pytest
+from nautilus_trader.model import AggressorSide, NautilusDataType
+from nautilus_trader.persistence import ParquetDataCatalog
+
+from catalog.ingest.dumps import Dump, DumpKind, dump_of, import_dump
+from catalog.ingest.importer import FileReport, Kind, Options, import_files
+from catalog.ingest.instruments import Grid
+from catalog.ingest.recordings import Market
+from catalog.store import Store
+from strategies.errors import BadInput
+from strategies.ports import StreamKind
+
+MS, US = 1_735_689_600_000, 1_735_689_600_000_000  # 2025-01-01
+T0 = US * 1_000
+SPOT_TRADES = (
+    f"4359,93576.00000000,0.00100000,93.576,{US},True,True",
+    f"4360,93576.01000000,0.02000000,1871.5,{US + 250},False,True",
+)
+USDM_TRADES = (
+    "id,price,qty,quote_qty,time,is_buyer_maker",
+    f"501,93548.80,0.002,187.1,{MS},true",
+    f"502,93548.90,0.150,14032.3,{MS + 3},false",
+)
+USDM_AGG = (
+    "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker",
+    f"77,93548.8,0.002,501,501,{MS},true",
+)
+SPOT_KLINES = (
+    f"{US},93576.00,93610.93,93537.50,93610.93,8.21827,{US + 59_999_999},768978.0,2631,3.9,3.7,0",
+    f"{US + 60_000_000},93610.93,93652.00,93606.20,93652.00,10.3,{US + 119_999_999},1,9,1,1,0",
+)
+USDM_KLINES = (
+    "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,"
+    "taker_buy_quote_volume,ignore",
+    f"{MS},93548.80,93590.00,93514.10,93573.20,77.549,{MS + 59_999},7255533.0,1817,44.4,4.1,0",
+)
+TICKER = (
+    "update_id,best_bid_price,best_bid_qty,best_ask_price,best_ask_qty,transaction_time,event_time",
+    f"611,93548.80,3.105,93548.90,7.250,{MS + 1},{MS + 4}",
+)
+FUNDING = ("calc_time,funding_interval_hours,last_funding_rate", f"{MS},8,-0.00001234")
+
+
+def zipped(folder: Path, name: str, *lines: str) -> Path:
+    path = folder / name
+    text = "\n".join(lines) + "\n"
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(name.removesuffix(".zip") + ".csv", text)
+    else:
+        path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    return path
+
+
+def load(path: Path, **options: object) -> tuple[ParquetDataCatalog, FileReport]:
+    store = Store(path.parent / "catalog")
+    chosen = Options(**options)  # type: ignore[arg-type] # keywords of a test
+    report = import_files(store, [str(path)], chosen, lambda _done, _total: None)
+    return ParquetDataCatalog(str(store.root)), report.files[0]
+
+
+@pytest.mark.parametrize("name", ["BTCUSDT-trades-2025-01-01.zip", "BTCUSDT-trades-2025-01.csv"])
+def test_spot_trades_in_microseconds_without_header(tmp_path: Path, name: str) -> None:
+    engine, report = load(zipped(tmp_path, name, *SPOT_TRADES))
+    first, second = engine.query_trade_ticks()
+    assert str(first.instrument_id) == "BTCUSDT.BINANCE_SPOT"
+    assert (str(first.price), str(first.size)) == ("93576.00", "0.00100")
+    assert (first.trade_id.value, first.aggressor_side) == ("4359", AggressorSide.SELL)
+    assert second.aggressor_side == AggressorSide.BUY
+    assert (first.ts_event, first.ts_init, second.ts_init) == (T0, T0, T0 + 250_000)
+    assert (report.kind, report.rows) == (Kind.TRADES, 2)
+
+
+def test_usdm_trades_in_milliseconds_with_header(tmp_path: Path) -> None:
+    engine, _ = load(zipped(tmp_path, "BTCUSDT-trades-2025-01.csv.gz", *USDM_TRADES))
+    first, second = engine.query_trade_ticks()
+    assert str(first.instrument_id) == "BTCUSDT-PERP.BINANCE"
+    assert (str(first.price), second.ts_init) == ("93548.8", T0 + 3_000_000)
+
+
+def test_spot_trades_in_milliseconds(tmp_path: Path) -> None:
+    line = SPOT_TRADES[0].replace(str(US), str(MS))
+    engine, _ = load(zipped(tmp_path, "BTCUSDT-trades-2024-12-31.zip", line))
+    assert engine.query_trade_ticks()[0].ts_init == T0
+
+
+def test_aggregate_trades(tmp_path: Path) -> None:
+    engine, _ = load(zipped(tmp_path, "BTCUSDT-aggTrades-2025-01.zip", *USDM_AGG))
+    (trade,) = engine.query_trade_ticks()
+    assert (trade.trade_id.value, str(trade.instrument_id)) == ("77", "BTCUSDT-PERP.BINANCE")
+
+
+def test_book_tickers(tmp_path: Path) -> None:
+    engine, _ = load(zipped(tmp_path, "BTCUSDT-bookTicker-2025-01.zip", *TICKER))
+    (quote,) = engine.query_quote_ticks()
+    assert (str(quote.bid_size), str(quote.ask_size)) == ("3.105", "7.250")
+    assert quote.ts_event == T0 + 1_000_000
+
+
+def test_klines_are_stamped_at_their_close(tmp_path: Path) -> None:
+    engine, report = load(zipped(tmp_path, "BTCUSDT-1m-2025-01.zip", *SPOT_KLINES))
+    first, second = engine.query_bars()
+    assert str(first.bar_type) == "BTCUSDT.BINANCE_SPOT-1-MINUTE-LAST-EXTERNAL"
+    assert (first.ts_init, second.ts_init) == (T0 + 60 * 10**9, T0 + 120 * 10**9)
+    assert [str(first.open), str(first.high), str(first.low), str(first.close)] == [
+        *("93576.00", "93610.93", "93537.50", "93610.93"),
+    ]
+    assert str(first.volume) == "8.21827"
+    assert report.notes == ("market spot told by its form",)
+
+
+def test_usdm_klines_are_told_by_their_header(tmp_path: Path) -> None:
+    engine, _ = load(zipped(tmp_path, "BTCUSDT-1m-2025-01.zip", *USDM_KLINES))
+    assert str(engine.query_bars()[0].bar_type).startswith("BTCUSDT-PERP.BINANCE-1-MINUTE")
+
+
+def test_klines_that_tell_no_market_are_asked_for(tmp_path: Path) -> None:
+    path = zipped(tmp_path, "BTCUSDT-1m-2024-01.zip", USDM_KLINES[1])
+    with pytest.raises(BadInput, match="give --market spot or --market usdm"):
+        load(path)
+    engine, _ = load(path, market=Market.SPOT)
+    assert str(engine.query_bars()[0].bar_type).startswith("BTCUSDT.BINANCE_SPOT-1-MINUTE")
+
+
+def test_a_candle_that_does_not_last_its_interval_is_refused(tmp_path: Path) -> None:
+    path = zipped(tmp_path, "BTCUSDT-5m-2025-01.zip", *SPOT_KLINES)
+    with pytest.raises(BadInput, match=r"BTCUSDT-5m-2025-01\.zip, line 1: the candle"):
+        load(path)
+
+
+def test_funding_rates_are_as_the_engine_reads_them(tmp_path: Path) -> None:
+    path = zipped(tmp_path, "BTCUSDT-fundingRate-2025-01.zip", *FUNDING)
+    engine, report = load(path)
+    (update,) = engine.query(NautilusDataType.FundingRateUpdate)
+    assert str(update.instrument_id) == "BTCUSDT-PERP.BINANCE"
+    assert str(update.rate) == "-0.00001234"
+    assert (update.interval, update.ts_init) == (480, T0)
+    assert update.next_funding_ns == T0 + 8 * 3_600 * 10**9
+    (info,) = Store(tmp_path / "catalog").streams()
+    assert (info.kind, info.rows, report.rows) == (StreamKind.FUNDING, 1, 1)
+    _, again = load(path)
+    assert again.rows == 1
+
+
+def test_a_dump_of_any_name_with_its_kind_told(tmp_path: Path) -> None:
+    path = zipped(tmp_path, "mine.csv", *SPOT_TRADES)
+    with pytest.raises(BadInput, match="give --instrument"):
+        load(path, kind=Kind.TRADES)
+    engine, _ = load(path, kind=Kind.TRADES, instrument="ABCUSDT.BINANCE_SPOT")
+    assert str(engine.query_trade_ticks()[0].instrument_id) == "ABCUSDT.BINANCE_SPOT"
+
+
+def test_times_that_swap_never_go_back(tmp_path: Path) -> None:
+    lines = (SPOT_TRADES[0].replace(str(US), str(US + 500)), SPOT_TRADES[1])
+    engine, report = load(zipped(tmp_path, "BTCUSDT-trades-2025-01-01.zip", *lines))
+    second = engine.query_trade_ticks()[1]
+    assert (second.ts_event, second.ts_init) == (T0 + 250_000, T0 + 500_000)
+    assert "1 rows stamped before the one above, moved up to it" in report.notes
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ((f"4359,abc,0.1,93.5,{US},True,True",), "complete trades dump"),
+        ((f"4359,1.5,0.1,{US}",), "has 4 columns, a trades dump has 6 or 7"),
+        (("",), "is empty"),
+        ((USDM_TRADES[0],), "holds no rows"),
+    ],
+)
+def test_what_is_no_dump_is_refused(tmp_path: Path, lines: tuple[str, ...], says: str) -> None:
+    with pytest.raises(BadInput, match=says):
+        load(zipped(tmp_path, "BTCUSDT-trades-2025-01-01.csv", *lines))
+    assert not (tmp_path / "catalog" / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("ETHBTC-1mo-2025-01.zip", (DumpKind.KLINES, "ETHBTC", "1mo")),
+        ("1000SHIBUSDT-aggTrades-2025-01-31.csv", (DumpKind.AGG_TRADES, "1000SHIBUSDT", "")),
+        ("BTCUSDT_250328-12h-2025-01.zip", (DumpKind.KLINES, "BTCUSDT_250328", "12h")),
+        ("BTC_USDT-5m.feather", None),
+        ("A005930.csv.gz", None),
+    ],
+)
+def test_names(name: str, told: tuple[DumpKind, str, str] | None) -> None:
+    dump = dump_of(Path(name))
+    assert (dump and (dump.kind, dump.symbol, dump.interval)) == told
+
+
+def test_memory_is_bounded_by_the_chunk(tmp_path: Path) -> None:
+    def peak(rows: int) -> int:
+        lines = (f"{i},93576.00,0.00100,93.5,{US + i},True,True" for i in range(rows))
+        path = zipped(tmp_path, "BTCUSDT-trades-2025-01-01.csv", *lines)
+        store = Store(tmp_path / str(rows))
+        tracemalloc.start()
+        with store.importing() as batch:
+            dump = Dump(path, "BTCUSDT", DumpKind.TRADES)
+            done = import_dump(batch, dump, None, Grid(), lambda _: None, chunk_bytes=1 << 14)
+        assert done.rows == rows
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    # The smaller one fills the row group and the parser's look-ahead already.
+    small, large = peak(70_000), peak(210_000)
+    assert large < 1.3 * small
