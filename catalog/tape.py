@@ -128,15 +128,26 @@ def read_windows(
         live = [cursor for cursor in cursors if cursor.rows]
         if not live:
             return
-        open_ended = [cursor for cursor in live if not cursor.exhausted]
-        # The last timestamp of an unfinished buffer may go on in the next one: leave it for then.
-        horizon = min((cursor.last_ns for cursor in open_ended), default=None)
-        if horizon is not None and horizon <= min(cursor.first_ns for cursor in live):
-            for cursor in open_ended:
-                if cursor.last_ns == horizon:
+        first_ns = min(cursor.first_ns for cursor in live)
+        horizon = _horizon(live, batch)
+        if horizon is not None and horizon <= first_ns:
+            horizon = _horizon(live, None)  # one moment alone has more rows than a window
+        if horizon is not None and horizon <= first_ns:
+            for cursor in live:
+                if not cursor.exhausted and cursor.last_ns == horizon:
                     cursor.fill(cursor.rows * 2)
             continue
         yield _merge(live, horizon)
+
+
+def _horizon(cursors: Sequence["_Cursor"], rows: int | None) -> int | None:
+    """Return up to which moment (exclusive) all rows are there and no stream has over ``rows``.
+
+    None where that is all there is. The last timestamp of an unfinished buffer may go on in the
+    next one: it is left for then.
+    """
+    ends = [cursor.end_ns(rows) for cursor in cursors]
+    return min((end for end in ends if end is not None), default=None)
 
 
 def _merge(cursors: Sequence["_Cursor"], horizon: int | None) -> Window:
@@ -199,6 +210,12 @@ class _Cursor:
     @property
     def last_ns(self) -> int:
         return int(self._ts[-1])
+
+    def end_ns(self, rows: int | None) -> int | None:
+        """Return the moment that the next ``rows`` rows (None: the buffer) surely reach up to."""
+        if rows is not None and rows < self.rows:
+            return int(self._ts[rows])
+        return None if self.exhausted else self.last_ns
 
     def fill(self, rows: int) -> None:
         """Buffer at least ``rows`` rows, or all that is left."""
