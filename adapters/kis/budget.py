@@ -1,0 +1,130 @@
+"""One request budget for an appkey: who may ask next, and when.
+
+Rule: nothing is granted beyond the window, whatever was asked in whatever order. Orders go first,
+then credentials, account queries, other queries, polling. Time is an argument (wall time).
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+from adapters.kis.errors import KisError, LedgerBusy, RateRefused
+from adapters.kis.limits import Limits
+from adapters.kis.requests import Endpoint, Group, Priority
+
+
+@dataclass(frozen=True, slots=True)
+class Granted[T]:
+    """This one may be sent now, and is counted."""
+
+    item: T
+    endpoint: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class NotBefore:
+    """Nothing may be sent before this time."""
+
+    at_ns: int
+
+
+_SPACED = frozenset({Group.OAUTH, Group.ACCOUNT})
+
+
+class RequestBudget[T]:
+    """The queue of one appkey; ``T`` is whatever the caller wants back."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._span_ns = limits.requests_window_ns + limits.requests_margin_ns
+        self._queues: dict[Priority, deque[tuple[T, Endpoint]]] = {
+            priority: deque() for priority in Priority
+        }
+        self._sent: deque[int] = deque(maxlen=limits.requests)
+        self._others: deque[int] = deque(maxlen=min(limits.polling_requests, limits.requests))
+        self._last: dict[Group, int] = {}
+        self._held_until: dict[Group, int] = {}
+        self._now_ns = 0
+        self.granted = 0
+
+    def __len__(self) -> int:
+        return sum(len(queue) for queue in self._queues.values())
+
+    def submit(self, item: T, endpoint: Endpoint) -> bool:
+        """Queue a request; False where the queue is full (orders are always taken)."""
+        if len(self) >= self._limits.queue_length and endpoint.priority is not Priority.ORDER:
+            return False
+        self._queues[endpoint.priority].append((item, endpoint))
+        return True
+
+    def withdraw(self, item: T) -> bool:
+        """Take a request back that was not granted yet; False where it is not queued."""
+        for queue in self._queues.values():
+            for place, (queued, _) in enumerate(queue):
+                if queued is item or queued == item:
+                    del queue[place]
+                    return True
+        return False
+
+    def next(self, now_ns: int) -> Granted[T] | NotBefore | None:
+        """Grant the most urgent request that may go now; None where nothing is queued.
+
+        Time that runs backwards is taken as standing still.
+        """
+        now = self._now_ns = max(self._now_ns, now_ns)
+        earliest: int | None = None
+        for priority, queue in self._queues.items():
+            if not queue:
+                continue
+            item, endpoint = queue[0]
+            window = self._window_opens(priority, now)
+            at_ns = max(window, self._group_opens(endpoint.group, now))
+            if at_ns <= now:
+                queue.popleft()
+                self._count(endpoint, now)
+                return Granted(item, endpoint)
+            earliest = at_ns if earliest is None else min(earliest, at_ns)
+            if priority is Priority.ORDER:
+                break  # nobody takes the place an order waits for
+        return None if earliest is None else NotBefore(earliest)
+
+    def refused(self, endpoint: Endpoint, error: KisError, now_ns: int) -> None:
+        """Slow down after KIS refused: all requests after EGW00201, account ones after EGW00215."""
+        now = max(self._now_ns, now_ns)
+        if isinstance(error, RateRefused):
+            self._hold(tuple(Group), now + self._limits.rate_wait_ns)
+        elif isinstance(error, LedgerBusy):
+            self._hold((endpoint.group,), now + self._limits.ledger_wait_ns)
+
+    def _hold(self, groups: tuple[Group, ...], until_ns: int) -> None:
+        for group in groups:
+            self._held_until[group] = max(self._held_until.get(group, 0), until_ns)
+
+    def _window_opens(self, priority: Priority, now: int) -> int:
+        """Return when the window has room; others than orders leave some of it to them."""
+        opens = self._room_in(self._sent, now)
+        if priority is Priority.ORDER:
+            return opens
+        if self._sent:
+            opens = max(opens, self._sent[-1] + self._limits.requests_spacing_ns)
+        return max(opens, self._room_in(self._others, now))
+
+    def _room_in(self, times: deque[int], now: int) -> int:
+        return now if len(times) < (times.maxlen or 0) else times[0] + self._span_ns
+
+    def _group_opens(self, group: Group, now: int) -> int:
+        opens = max(now, self._held_until.get(group, 0))
+        if group in _SPACED and group in self._last:
+            spacing = (
+                self._limits.oauth_spacing_ns
+                if group is Group.OAUTH
+                else self._limits.account_spacing_ns
+            )
+            opens = max(opens, self._last[group] + spacing)
+        return opens
+
+    def _count(self, endpoint: Endpoint, now: int) -> None:
+        self.granted += 1
+        self._sent.append(now)
+        self._last[endpoint.group] = now
+        if endpoint.priority is not Priority.ORDER:
+            self._others.append(now)
