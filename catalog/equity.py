@@ -34,7 +34,8 @@ class Book:
     """The money of one venue in one currency, or of everything in the report currency.
 
     ``result`` = end - start is after costs. ``open_result`` is the part of it that stands on open
-    positions at their last known price. ``curve`` is drawn, ``closes`` has one value per period.
+    positions at their last known price. ``curve`` is drawn, ``closes`` has one value per period,
+    ``used`` is what the open positions were worth, long and short added up, at the curve's times.
     """
 
     venue: str
@@ -47,6 +48,7 @@ class Book:
     open_result: Decimal
     curve: Series
     closes: Series
+    used: Series
 
     @property
     def result(self) -> Decimal:
@@ -115,10 +117,18 @@ class _Ledger:
             total += flow.values(times_ns, self.marks)
         return total
 
+    def used(self, times_ns: IntArray) -> FloatArray:
+        """Return what the open positions were worth, each counted by its size."""
+        total = np.zeros(len(times_ns))
+        for flow in self.flows:
+            total += np.abs(flow.open_values(times_ns, self.marks))
+        return total
+
     def sum(self, amount: Callable[[Flow], Decimal]) -> Decimal:
         return sum((amount(flow) for flow in self.flows), ZERO)
 
     def book(self, grid: _Grid, realized: Mapping[str, Decimal]) -> Book:
+        curve = grid.curve(self.values(grid.times_ns))
         return Book(
             venue=self.place[0],
             currency=self.place[1],
@@ -128,8 +138,9 @@ class _Ledger:
             notional=self.sum(lambda flow: flow.notional),
             fill_count=sum(flow.trade_count for flow in self.flows),
             open_result=self.sum(lambda flow: flow.open_result(self.marks)),
-            curve=grid.curve(self.values(grid.times_ns)),
+            curve=curve,
             closes=Series(grid.closes_ns, self.values(grid.closes_ns)),
+            used=Series(curve.ts_ns, self.used(curve.ts_ns)),
         )
 
     def _worth(self, flow: Flow, realized: Mapping[str, Decimal]) -> Decimal:
@@ -263,12 +274,13 @@ def _total(
     def money(amount: Callable[[Book], Decimal]) -> Decimal:
         return sum((amount(book) * rate[book.currency] for book in books), ZERO)
 
-    def values(times_ns: IntArray) -> FloatArray:
+    def over(values: Callable[[_Ledger, IntArray], FloatArray], times_ns: IntArray) -> FloatArray:
         total = np.zeros(len(times_ns))
         for ledger in ledgers:
-            total += ledger.values(times_ns) * float(rate[ledger.place[1]])
+            total += values(ledger, times_ns) * float(rate[ledger.place[1]])
         return total
 
+    curve = grid.curve(over(_Ledger.values, grid.times_ns))
     return Book(
         venue="all venues",
         currency=report,
@@ -278,6 +290,7 @@ def _total(
         notional=money(lambda book: book.notional),
         fill_count=sum(book.fill_count for book in books),
         open_result=money(lambda book: book.open_result),
-        curve=grid.curve(values(grid.times_ns)),
-        closes=Series(grid.closes_ns, values(grid.closes_ns)),
+        curve=curve,
+        closes=Series(grid.closes_ns, over(_Ledger.values, grid.closes_ns)),
+        used=Series(curve.ts_ns, over(_Ledger.used, curve.ts_ns)),
     )

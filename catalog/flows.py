@@ -98,14 +98,25 @@ class Flow:
 
     def values(self, times_ns: IntArray, known: Mapping[str, PriceMarks]) -> FloatArray:
         """Return what the flow was worth at each time: cash moved plus position times price."""
+        step = self._steps(times_ns)
+        cash = np.array([float(value) for value in self.cash])[step]
+        net = np.array([float(value + self.held) for value in self.net])[step]
+        return np.asarray(cash + net * self._prices(times_ns, known), dtype=np.float64)
+
+    def open_values(self, times_ns: IntArray, known: Mapping[str, PriceMarks]) -> FloatArray:
+        """Return what the position was worth at each time, negative while short."""
+        net = np.array([float(value) for value in self.net])[self._steps(times_ns)]
+        return np.asarray(net * self._prices(times_ns, known), dtype=np.float64)
+
+    def _steps(self, times_ns: IntArray) -> IntArray:
+        """Return how many fills had happened at each time."""
+        return np.searchsorted(np.array(self.ts_ns, np.int64), times_ns, side="right")
+
+    def _prices(self, times_ns: IntArray, known: Mapping[str, PriceMarks]) -> FloatArray:
         marks = self.marks(known)
         spot = np.searchsorted(marks.ts_ns, times_ns, side="right") - 1
         early = float(marks.price[0] if self.held else self.prices[0])
-        prices = np.where(spot >= 0, marks.price[np.maximum(spot, 0)], early)
-        step = np.searchsorted(np.array(self.ts_ns, np.int64), times_ns, side="right")
-        cash = np.array([float(value) for value in self.cash])[step]
-        net = np.array([float(value + self.held) for value in self.net])[step]
-        return np.asarray(cash + net * prices, dtype=np.float64)
+        return np.where(spot >= 0, marks.price[np.maximum(spot, 0)], early)
 
     def first_value(self, known: Mapping[str, PriceMarks]) -> Decimal:
         """Return what was held before the first fill, at the first known price."""
@@ -125,8 +136,11 @@ class Flow:
 
 
 def _exact(price: float) -> Decimal:
-    """Return the shortest decimal that reads as this float: the price as it was written."""
-    return Decimal(repr(float(price)))
+    """Return the decimal of 15 digits nearest to a float: the price as it was written.
+
+    A float made from a recorded decimal may be the neighbour of the nearest one.
+    """
+    return Decimal(f"{price:.15g}")
 
 
 def flows_of(

@@ -75,8 +75,8 @@ def read_prices(
     marks = Condenser(start_ns, end_ns, BUCKETS, edges_ns)
     candles = CandleCondenser(start_ns, end_ns, BUCKETS)
     for batch in _batches(drawn, start_ns, end_ns):
-        columns = [_floats(batch.column(name)) for name in COLUMNS[drawn.kind]]
-        ts_ns = _times(batch)
+        columns = [float_column(batch, name) for name in COLUMNS[drawn.kind]]
+        ts_ns = batch_times(batch)
         if drawn.kind is StreamKind.BARS:
             candles.add(Candles(ts_ns, *columns))
         quoted = drawn.kind is StreamKind.QUOTES
@@ -100,7 +100,7 @@ def _last_of(stream: TapeStream, ticks: TickScheme, start_ns: int, end_ns: int) 
     """Return the last price of a stream as the host saw it: quotes by their middle on the grid."""
     for path in reversed(stream.files):
         last: pa.RecordBatch | None = None
-        for batch in _batches_of(path, COLUMNS[stream.kind], start_ns, end_ns, from_end=True):
+        for batch in batches_of(path, COLUMNS[stream.kind], start_ns, end_ns, from_end=True):
             last = batch
             break
         if last is None:
@@ -110,16 +110,16 @@ def _last_of(stream: TapeStream, ticks: TickScheme, start_ns: int, end_ns: int) 
         if stream.kind is StreamKind.QUOTES:
             middle = sum(int(value * RAW_ONE) for value in row) // 2
             price = Decimal(ticks.floor_raw(middle)) / RAW_ONE
-        return _Last(int(_times(last)[-1]), price.normalize())
+        return _Last(int(batch_times(last)[-1]), price.normalize())
     return None
 
 
 def _batches(stream: TapeStream, start_ns: int, end_ns: int) -> Iterator[pa.RecordBatch]:
     for path in stream.files:
-        yield from _batches_of(path, COLUMNS[stream.kind], start_ns, end_ns)
+        yield from batches_of(path, COLUMNS[stream.kind], start_ns, end_ns)
 
 
-def _batches_of(
+def batches_of(
     path: Path, columns: Sequence[str], start_ns: int, end_ns: int, *, from_end: bool = False
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of [start_ns, end_ns) of one file; newest row group first if asked."""
@@ -143,15 +143,17 @@ def _batches_of(
 
 
 def _within(batch: pa.RecordBatch, start_ns: int, end_ns: int) -> pa.RecordBatch:
-    first, last = np.searchsorted(_times(batch), [start_ns, end_ns])
+    first, last = np.searchsorted(batch_times(batch), [start_ns, end_ns])
     return batch.slice(int(first), int(last - first))
 
 
-def _times(batch: pa.RecordBatch) -> IntArray:
+def batch_times(batch: pa.RecordBatch) -> IntArray:
+    """Return when the rows of a batch were delivered, ns UTC."""
     times: IntArray = batch.column("ts_init").cast(pa.int64()).to_numpy()
     return times
 
 
-def _floats(column: pa.Array) -> FloatArray:
-    values: FloatArray = column.cast(pa.float64()).to_numpy()
+def float_column(batch: pa.RecordBatch, name: str) -> FloatArray:
+    """Return a column of a batch as float64, for drawing."""
+    values: FloatArray = batch.column(name).cast(pa.float64()).to_numpy()
     return values

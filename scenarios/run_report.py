@@ -4,11 +4,11 @@ Rule: reads only; what is shown is folded from journal entries, and prices come 
 run was made from.
 """
 
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import get_type_hints
 
 from nautilus_trader.model import InstrumentId, OrderSide, PositionSide
 
@@ -22,7 +22,8 @@ from catalog.runs import Run
 from catalog.stats import Trade, choose_period, period_edges
 from catalog.store import Store
 from catalog.thinning import IntArray
-from scenarios.scenario import scenario_from_json
+from scenarios import report_tape as tape
+from scenarios.scenario import ReportTable, scenario_from_json
 from scenarios.settings import Settings
 from scenarios.wiring import Universe, resolve
 from strategies.errors import BadInput
@@ -35,28 +36,39 @@ ZERO = Decimal(0)
 FOLDED = (Kind.INTENT, Kind.GRANT, Kind.REFUSAL, Kind.COMMAND, Kind.FILL, Kind.POSITION)
 
 
-def report_run(name: str, settings: Settings, out: Path | None = None) -> Path:
+def report_run(
+    name: str, settings: Settings, out: Path | None = None, shown: ReportTable | None = None
+) -> Path:
     """Write the report of a run to ``out`` or under its name in the home, and return its path.
 
-    ``name`` is a run's id, its unique beginning, or ``last``. Raises BadInput where the run or
-    its market data is not there, or the file cannot be written.
+    ``name`` is a run's id, its unique beginning, or ``last``. ``shown`` wins over the scenario's
+    own ``[report]``. Raises BadInput where the run or its market data is not there, or the file
+    cannot be written.
     """
+    source = read_report(name, settings, shown)
+    return write_report(source, out or settings.reports / f"{source.run.run_id}.html")
+
+
+def read_report(name: str, settings: Settings, shown: ReportTable | None = None) -> ReportInput:
+    """Return everything the report of a run shows, found by its name."""
     with open_journal(settings.journal_url, settings.home) as journal:
-        run = journal.find(name)
-        source = load_report(journal, run, settings)
-    return write_report(source, out or settings.reports / f"{run.run_id}.html")
+        return load_report(journal, journal.find(name), settings, shown)
 
 
-def load_report(journal: JournalStore, run: Run, settings: Settings) -> ReportInput:
+def load_report(
+    journal: JournalStore, run: Run, settings: Settings, shown: ReportTable | None = None
+) -> ReportInput:
     """Return everything a run's report shows."""
     if run.status == "running":
         raise BadInput(f"run {run.run_id} is still running; write its report when it has ended.")
     folder = Path(run.manifest.folder) if run.manifest.folder else None
-    universe = resolve(scenario_from_json(run.manifest.config, folder), Store(settings.catalog))
+    store = Store(settings.catalog)
+    universe = resolve(scenario_from_json(run.manifest.config, folder), store)
     log = _Log()
     for entry in journal.entries(run, kinds=FOLDED):
         log.add(entry)
-    return _Loader(run, universe, log).load()
+    table = shown or universe.scenario.table.report or ReportTable()
+    return _Loader(run, universe, log, table).load(journal, store)
 
 
 @dataclass(slots=True)
@@ -86,34 +98,76 @@ def _example(refusal: Refusal) -> str:
 
 
 class _Loader:
-    def __init__(self, run: Run, universe: Universe, log: _Log) -> None:
+    def __init__(self, run: Run, universe: Universe, log: _Log, table: ReportTable) -> None:
         self._run = run
         self._universe = universe
         self._log = log
+        self._table = table
         self._zones = {name: market.timezone for name, market in universe.markets.items()}
         names = set(self._zones.values())
         self._zone = names.pop() if len(names) == 1 else "UTC"
         self._start_ns = universe.start_ns
         self._end_ns = max([universe.end_ns, *(fill.ts_ns for fill in log.books.fills[-1:])])
         self._period = choose_period(self._start_ns, self._end_ns)
+        self._decided = tape.decided_prices(universe, log.books.orders)
 
-    def load(self) -> ReportInput:
+    def load(self, journal: JournalStore, store: Store) -> ReportInput:
+        universe, run = self._universe, self._run
         edges_ns = period_edges(self._start_ns, self._end_ns, self._period, self._zone)
-        prices = self._prices(edges_ns)
+        traded = {fill.instrument_id for fill in self._log.books.fills}
+        prices = self._prices(tape.held_instruments(universe, traded), edges_ns)
+        own = {str(name): prices[str(name)] for name in universe.instruments if name in traded}
+        yardstick, note = tape.benchmark_of(universe, self._table, prices, store, edges_ns)
+        infos = {f"{info.kind}:{info.topic}": info for info in store.streams()}
+        trades = tape.with_excursions(universe, self._trades(own), self._end_ns)
         return ReportInput(
             run=self._facts(),
             executions=[self._execution(fill) for fill in self._log.books.fills],
-            trades=self._trades(prices),
+            trades=trades,
             refusals=[
                 Refused(limit=limit, strategy=strategy, count=count, example=example)
                 for (limit, strategy), (count, example) in sorted(self._log.refused.items())
             ],
-            equity=self._equity(prices, edges_ns),
-            prices={name: found.drawn for name, found in prices.items()},
+            equity=self._equity(own, edges_ns),
+            prices={name: found.drawn for name, found in own.items()},
             zones=self._zones,
             period=self._period,
             counts=self._counts(),
+            notes=[text for text in (note, self._total_note()) if text],
+            benchmark=yardstick,
+            feeds=tape.feeds_of(universe, journal, run, prices, infos),
+            parameters=self._parameters(),
+            trials=self._table.trials,
+            chosen_by_pattern=any(
+                set("*?[") & set(text)
+                for table in universe.scenario.table.strategies
+                for text in table.instruments
+            ),
+            instruments=len(universe.instruments),
         )
+
+    def _total_note(self) -> str:
+        """Say which rate a total would need, where a currency for it was asked for."""
+        table = self._table
+        if table.currency is None:
+            return ""
+        have = {money.currency.code for spec in self._universe.venues.values()
+                for money in spec.balances}  # fmt: skip
+        without = sorted(have - {table.currency} - set(table.rates))
+        if not without:
+            return ""
+        return (
+            f"There is no total in {table.currency}: no rate of {', '.join(without)} was given; "
+            f"add it to [report] rates, or give --rate {without[0]}=..."
+        )
+
+    def _parameters(self) -> dict[str, int]:
+        """Count the numbers that can be set in each strategy."""
+        found = {}
+        for name, cls in self._universe.classes.items():
+            hints = get_type_hints(cls.params_type)
+            found[name] = sum(hint in {int, float, Decimal} for hint in hints.values())
+        return found
 
     def _facts(self) -> RunFacts:
         run, manifest = self._run, self._run.manifest
@@ -149,20 +203,17 @@ class _Loader:
 
     # --- prices and equity ---
 
-    def _prices(self, edges_ns: IntArray) -> dict[str, Prices]:
-        """Read the prices of what was traded; an instrument never traded needs none."""
+    def _prices(self, names: Sequence[InstrumentId], edges_ns: IntArray) -> dict[str, Prices]:
         universe = self._universe
-        traded = {fill.instrument_id for fill in self._log.books.fills}
         return {
             str(name): read_prices(
-                [stream for stream in universe.streams if stream.instrument_id == name],
+                tape.streams_of(universe, name),
                 universe.facts[name].ticks,
                 self._start_ns,
                 universe.end_ns,
                 edges_ns,
             )
-            for name in universe.instruments
-            if name in traded
+            for name in names
         }
 
     def _equity(self, prices: Mapping[str, Prices], edges_ns: IntArray) -> Equity:
@@ -185,6 +236,7 @@ class _Loader:
         marks = {name: found.marks for name, found in prices.items()}
         return fold_equity(
             balances, self._log.books.fills, listings, marks, edges_ns,
+            rates=self._table.rates, report_currency=self._table.currency,
             positions=self._log.positions,
         )  # fmt: skip
 
@@ -208,6 +260,8 @@ class _Loader:
             ts_ns=fill.ts_ns,
             order_id=fill.order_id.value,
             reason="" if order is None else order.reason,
+            decided_at=self._decided.get(fill.order_id.value),
+            one_tick=tape.tick_cost(self._universe, fill),
         )
 
     def _tax(self, fill: Fill) -> Decimal:
@@ -220,57 +274,29 @@ class _Loader:
 
     def _trades(self, prices: Mapping[str, Prices]) -> list[Trade]:
         """Return closed trades in the order they closed, then those still open."""
-        books, taxes = self._log.books, self._taxes()
-        closed = [_closed_trade(trip, taxes.of(trip)) for trip in books.trades]
+        books, shares = self._log.books, tape.TripShares()
+        for fill in books.fills:
+            seen = self._execution(fill)
+            shares.add(fill, tape.Share(seen.tax, seen.slippage, seen.one_tick))
+        closed = [
+            _closed_trade(trip, shares.next_ended(trip.strategy, trip.instrument_id))
+            for trip in books.trades
+        ]
         still_open = []
-        for (strategy, name), trip in sorted(
-            books.open_trades.items(), key=lambda item: _key(item[0])
-        ):
-            position = books.positions[strategy, name]
-            last = prices[str(name)].marks.last
+        for place, trip in sorted(books.open_trades.items(), key=lambda item: _key(item[0])):
+            position = books.positions[place]
+            last = prices[str(place[1])].marks.last
             unrealized = ZERO if last is None else position.unrealized(last)
-            currency = self._universe.facts[name].currency.code
-            tax = taxes.left(strategy, name)
-            still_open.append(_open_trade(strategy, name, trip, unrealized, tax, currency))
+            currency = self._universe.facts[place[1]].currency.code
+            still_open.append(_open_trade(place, trip, unrealized, shares.left(*place), currency))
         return [*closed, *still_open]
-
-    def _taxes(self) -> "_Taxes":
-        taxes = _Taxes()
-        for fill in self._log.books.fills:
-            taxes.add(fill, self._tax(fill))
-        return taxes
 
 
 def _key(place: tuple[str, InstrumentId]) -> tuple[str, str]:
     return place[0], str(place[1])
 
 
-class _Taxes:
-    """Shares taxes out to round trips: each sale belongs to the first trip that ends with it."""
-
-    def __init__(self) -> None:
-        self._paid: dict[tuple[str, InstrumentId], deque[tuple[int, Decimal]]] = {}
-
-    def add(self, fill: Fill, tax: Decimal) -> None:
-        """Note the tax of one fill; fills come in their order."""
-        if tax:
-            paid = self._paid.setdefault((fill.strategy, fill.instrument_id), deque())
-            paid.append((fill.ts_ns, tax))
-
-    def of(self, trip: RoundTrip) -> Decimal:
-        """Take out what was paid up to a trip's exit; trips come in the order they ended."""
-        paid = self._paid.get((trip.strategy, trip.instrument_id), deque())
-        total = ZERO
-        while paid and paid[0][0] <= trip.exit_ns:
-            total += paid.popleft()[1]
-        return total
-
-    def left(self, strategy: str, instrument_id: InstrumentId) -> Decimal:
-        """Return what no closed trip took: it belongs to the open one."""
-        return sum((tax for _, tax in self._paid.get((strategy, instrument_id), ())), ZERO)
-
-
-def _closed_trade(trip: RoundTrip, tax: Decimal) -> Trade:
+def _closed_trade(trip: RoundTrip, share: tape.Share) -> Trade:
     return Trade(
         strategy=trip.strategy,
         instrument_id=str(trip.instrument_id),
@@ -281,8 +307,10 @@ def _closed_trade(trip: RoundTrip, tax: Decimal) -> Trade:
         entry_price=trip.entry_price,
         exit_price=trip.exit_price,
         gross=trip.gross,
-        fees=trip.fees - tax,
-        tax=tax,
+        fees=trip.fees - share.tax,
+        tax=share.tax,
+        slippage=share.slippage,
+        one_tick=share.one_tick,
         currency=trip.currency,
         entry_reason=trip.entry_reason,
         exit_reason=trip.exit_reason,
@@ -290,13 +318,13 @@ def _closed_trade(trip: RoundTrip, tax: Decimal) -> Trade:
 
 
 def _open_trade(
-    strategy: str,
-    instrument_id: InstrumentId,
+    place: tuple[str, InstrumentId],
     trip: OpenTrade,
     unrealized: Decimal,
-    tax: Decimal,
+    share: tape.Share,
     currency: str,
 ) -> Trade:
+    strategy, instrument_id = place
     return Trade(
         strategy=strategy,
         instrument_id=str(instrument_id),
@@ -307,8 +335,10 @@ def _open_trade(
         entry_price=trip.opened_value * RAW_ONE / trip.opened_raw,
         exit_price=None,
         gross=trip.gross + unrealized,
-        fees=trip.fees - tax,
-        tax=tax,
+        fees=trip.fees - share.tax,
+        tax=share.tax,
+        slippage=share.slippage,
+        one_tick=share.one_tick,
         currency=currency,
         entry_reason=trip.entry_reason,
         exit_reason="",

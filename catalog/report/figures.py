@@ -80,20 +80,20 @@ def _template(ink: str, muted: str, grid: str, hover: str, line: str) -> Figure:
     return dict(template.to_plotly_json())
 
 
-def _plain(figure: go.Figure) -> Figure:
+def as_plain(figure: go.Figure) -> Figure:
     """Return a figure as JSON values without plotly's default template."""
     found: Figure = figure.to_plotly_json()
     found["layout"].pop("template", None)
     return found
 
 
-def _floats(values: Iterable[float], digits: int = 6) -> list[float]:
+def rounded(values: Iterable[float], digits: int = 6) -> list[float]:
     """Return floats cut to significant digits that can be told apart on a screen."""
     return [float(f"{value:.{digits}g}") for value in values]
 
 
 def _precise(values: Iterable[float]) -> list[float]:
-    return _floats(values, 9)
+    return rounded(values, 9)
 
 
 # --- equity and drawdown ---
@@ -108,11 +108,12 @@ def equity_figure(source: ReportInput) -> Figure:
         figure.add_traces(
             _equity_traces(book, colour, source.zone, relative=relative, alone=len(books) == 1)
         )
+        figure.add_traces(_benchmark_traces(source, book, colour, relative=relative))
     title = "since start" if relative else books[0].currency if books else ""
     every = np.unique(np.concatenate([book.curve.ts_ns for book in books])) if books else _none()
     figure.update_layout(
         hovermode="x unified",
-        showlegend=len(books) > 1,
+        showlegend=len(figure.data) > 2,
         height=440,
         margin={"l": 8, "r": 8, "t": 28, "b": 8},
         xaxis={
@@ -136,7 +137,7 @@ def equity_figure(source: ReportInput) -> Figure:
             "nticks": 4,
         },
     )
-    return _plain(figure)
+    return as_plain(figure)
 
 
 def _colours(count: int) -> list[str]:
@@ -155,24 +156,49 @@ def _equity_traces(
     name = f"{book.venue} {book.currency}"
     start = float(book.start)
     change = curve.value / start - 1 if start > 0 else np.zeros(len(curve))
-    shown = _floats(change) if relative else _precise(curve.value)
+    shown = rounded(change) if relative else _precise(curve.value)
     unit = "" if relative else f" {book.currency}"
     pattern = "%{y:+.3%}" if relative else "%{y:,.2f}" + unit + " (%{customdata:+.3%})"
     line = {"color": colour, "width": 1.6, "shape": "hv"}
-    below = _floats(drawdown_curve(curve.value), 5)
+    below = rounded(drawdown_curve(curve.value), 5)
     return [
         go.Scatter(
             x=times, y=shown, name=name, mode="lines", line=line, legendgroup=name,
-            customdata=None if relative else _floats(change, 5),
+            customdata=None if relative else rounded(change, 5),
             hovertemplate=pattern + "<extra>" + ("equity" if alone else escape(name)) + "</extra>",
         ),
         go.Scatter(
             x=times, y=below, name=name, mode="lines", yaxis="y2", legendgroup=name,
             showlegend=False, fill="tozeroy" if alone else "none",
             line={"color": DOWN if alone else colour, "width": 1, "shape": "hv"},
-            fillcolor=_faint(DOWN if alone else colour),
+            fillcolor=faint(DOWN if alone else colour),
             hovertemplate="%{y:.3%}<extra>" + ("below peak" if alone else "") + "</extra>",
         ),
+    ]  # fmt: skip
+
+
+def _benchmark_traces(
+    source: ReportInput, book: Book, colour: str, *, relative: bool
+) -> list[go.Scatter]:
+    """Return what holding would have been worth, where it is known."""
+    held = source.benchmark
+    values = None if held is None else held.values(book, book.curve.ts_ns)
+    if held is None or values is None:
+        return []
+    spots = thin_positions(values, EQUITY_POINTS // 2)
+    change = values[spots] / float(book.start) - 1
+    name = held.name if relative is False else f"{held.name}, {book.venue}"
+    unit = "" if relative else f" {book.currency}"
+    pattern = "%{y:+.3%}" if relative else "%{y:,.2f}" + unit + " (%{customdata:+.3%})"
+    return [
+        go.Scatter(
+            x=wording.local_ms(book.curve.ts_ns[spots], source.zone),
+            y=rounded(change, 5) if relative else _precise(values[spots]),
+            customdata=None if relative else rounded(change, 5),
+            name=escape(name), mode="lines", legendgroup=name,
+            line={"color": colour if relative else "#8b93a0", "width": 1.1, "dash": "dot"},
+            hovertemplate=pattern + f"<extra>{escape(name)}</extra>",
+        )
     ]  # fmt: skip
 
 
@@ -185,7 +211,8 @@ def _thin(book: Book) -> Series:
     return Series(book.curve.ts_ns[spots], value[spots])
 
 
-def _faint(colour: str) -> str:
+def faint(colour: str) -> str:
+    """Return a colour as a transparent fill."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.16)"
 
@@ -240,7 +267,7 @@ def trades_figure(source: ReportInput, instrument_id: str, charts: int = 1) -> F
         },
         yaxis={"tickformat": ",~r", "side": "right"},
     )
-    return _plain(figure)
+    return as_plain(figure)
 
 
 def drawn_trades(source: ReportInput, instrument_id: str, most: int) -> list[Trade]:
@@ -420,6 +447,10 @@ def _exit_text(trade: Trade) -> tuple[str, str, str]:
         f"held {held}, in at {wording.price(trade.entry_price)}",
         f"before costs {gross}, fees {fees}",
         f"tax {wording.money(trade.tax, code)}" if trade.tax else "",
+        f"slippage {wording.money(trade.slippage, code)}, one tick worse "
+        f"{wording.signed_money(trade.net - trade.one_tick, code)}"
+        if trade.one_tick
+        else "",
     )
 
 

@@ -9,20 +9,25 @@ import gzip
 import json
 import os
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 
-from catalog.report import figures, parts, wording
+from catalog.report import figures, parts, sections, wording
 from catalog.report.html import Markup, el, join
+from catalog.report.plotly_script import plotly_source
+from catalog.report.sections import Drawn
 from catalog.report.source import ReportInput
 from catalog.report.verdict import judge
 from strategies.errors import BadInput
 
 DRAWN_INSTRUMENTS = 12
 """Charts of single instruments on one page, the most traded first."""
+SHORT_DIGEST = 12
+"""Letters of the digest that stand for a run: its id is made of wall time and differs between
+equal runs."""
 
 
 def write_report(source: ReportInput, path: Path) -> Path:
@@ -30,7 +35,11 @@ def write_report(source: ReportInput, path: Path) -> Path:
 
     Raises BadInput where it cannot be written.
     """
-    page = render(source).encode()
+    return write_whole(render(source).encode(), path)
+
+
+def write_whole(page: bytes, path: Path) -> Path:
+    """Write a file that appears whole or not at all; raises BadInput where it cannot be."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,12 +65,21 @@ def render(source: ReportInput) -> str:
     charts: dict[str, figures.Figure] = {"equity": figures.equity_figure(source)} if names else {}
     for i, name in enumerate(names[:drawn]):
         charts[f"trades-{i}"] = figures.trades_figure(source, name, drawn)
-    body = join([_content(source, names, drawn), *(_scripts(charts) if charts else [])])
-    head = _head(source.run.scenario, source.run.run_id)
-    return "<!doctype html>\n" + el("html", head, el("body", body), lang="en") + "\n"
+    parts_of = _sections(source, names, drawn)
+    for part in parts_of:
+        charts |= part.charts
+    content = _content(source, [part.markup for part in parts_of if part.markup])
+    title = f"{source.run.scenario} {source.run.digest[:SHORT_DIGEST]}"
+    return document(title, content, charts)
 
 
-def _content(source: ReportInput, names: list[str], drawn: int) -> Markup:
+def document(title: str, content: Markup, charts: Mapping[str, figures.Figure]) -> str:
+    """Return a whole page of this look: its content, and the charts its places name."""
+    body = join([content, *(_scripts(charts) if charts else [])])
+    return "<!doctype html>\n" + el("html", _head(title), el("body", body), lang="en") + "\n"
+
+
+def _content(source: ReportInput, sections_of: list[Markup]) -> Markup:
     without = el("p", "The charts need JavaScript; every number stands in the tables.",
                  cls="fallback")  # fmt: skip
     return el(
@@ -69,43 +87,59 @@ def _content(source: ReportInput, names: list[str], drawn: int) -> Markup:
         parts.masthead(source),
         el("noscript", without),
         parts.first_screen(judge(source)),
-        *(_traded(source, names, drawn) if names else ()),
-        parts.section("Venues", parts.venues(source), ident="venues"),
-        parts.section(
-            "Refusals",
-            parts.refusals(source),
-            ident="refusals",
-            lead="What strategies asked for and the capital manager did not grant.",
-        ),
-        parts.section("Where this comes from", parts.provenance(source), ident="provenance"),
+        parts.contents(sections_of),
+        *sections_of,
         el("footer", el("p", "Written by onetape from the run's journal and tape.")),
     )
 
 
-def _traded(source: ReportInput, names: list[str], drawn: int) -> list[Markup]:
-    """Return the sections that only make sense once something was traded."""
+def _sections(source: ReportInput, names: list[str], drawn: int) -> list[Drawn]:
+    """Return all sections below the verdict in reading order; what is empty is left out."""
+    plain = partial(Drawn, charts={})
+    refused = parts.refusals(source)
+    venues = parts.section("Venues", parts.venues(source), ident="venues")
+    data = parts.section(
+        "Where this comes from",
+        join([sections.feeds(source), parts.provenance(source)]),
+        ident="provenance",
+    )
+    if not names:
+        lead = "What strategies asked for and the capital manager did not grant."
+        refusals = parts.section("Refusals", refused, ident="refusals", lead=lead)
+        return [plain(venues), plain(refusals), plain(data)]
+    return [
+        *map(plain, _first(source)),
+        sections.periods(source),
+        plain(_on_price(source, names, drawn)),
+        sections.distribution(source),
+        sections.capital(source, refused),
+        plain(_by_owner(source)),
+        plain(venues),
+        sections.luck(source),
+        plain(data),
+    ]
+
+
+def _by_owner(source: ReportInput) -> Markup:
+    return parts.section(
+        "Strategies and instruments",
+        parts.strategies(source),
+        sections.symbols(source),
+        ident="strategies",
+    )
+
+
+def _first(source: ReportInput) -> list[Markup]:
+    """Return the sections that come first once something was traded."""
     zone = wording.zone_label(source.zone, source.run.start_ns)
-    equity = parts.chart("equity", "Equity and drawdown over time", 440)
-    charts = parts.trade_charts(source, names, drawn)
+    held = source.benchmark
+    dotted = f" Dotted: {held.name}, before costs." if held is not None else ""
     return [
         parts.section(
             "Equity",
-            equity,
+            parts.chart("equity", "Equity and drawdown over time", 440),
             ident="equity-section",
-            lead=f"After costs, with the fall below the last peak. Times in {zone}.",
-        ),
-        parts.section(
-            "Trades on price",
-            charts,
-            parts.trades_table(source),
-            ident="trades",
-            lead="Each entry and exit says why it happened, at what price, and what it cost.",
-        ),
-        parts.section(
-            "Costs",
-            parts.costs(source),
-            ident="costs",
-            lead="What the trading made before anyone was paid, and who took what.",
+            lead=f"After costs, with the fall below the last peak.{dotted} Times in {zone}.",
         ),
         parts.section(
             "Statistics",
@@ -113,21 +147,36 @@ def _traded(source: ReportInput, names: list[str], drawn: int) -> list[Markup]:
             ident="statistics",
             lead="Point at a name to read what it means and how it is computed.",
         ),
-        parts.section("Strategies", parts.strategies(source), ident="strategies"),
+        parts.section(
+            "Costs",
+            parts.costs(source),
+            ident="costs",
+            lead="From the prices the strategies decided on to what was left, step by step.",
+        ),
     ]
+
+
+def _on_price(source: ReportInput, names: list[str], drawn: int) -> Markup:
+    return parts.section(
+        "Trades on price",
+        parts.trade_charts(source, names, drawn),
+        parts.trades_table(source),
+        ident="trades",
+        lead="Each entry and exit says why it happened, at what price, and what it cost.",
+    )
 
 
 # --- head, style and scripts ---
 
 
-def _head(scenario: str, run_id: str) -> Markup:
+def _head(title: str) -> Markup:
     return el(
         "head",
         el("meta", charset="utf-8"),
         el("meta", http_equiv="Content-Security-Policy", content=_policy()),
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
         el("meta", name="color-scheme", content="light dark"),
-        el("title", f"{scenario}: {run_id}"),
+        el("title", title),
         el("style", Markup(_asset("page.css"))),
     )
 
@@ -150,16 +199,6 @@ def _asset(name: str) -> str:
 
 
 @cache
-def plotly_source() -> str:
-    """Return plotly's own script, as the installed package carries it."""
-    from plotly.offline import get_plotlyjs
-
-    source: str = get_plotlyjs()
-    # A browser reads a script with its line ends made one; the hash must be of that text.
-    return source.replace("\r\n", "\n").replace("\r", "\n")
-
-
-@cache
 def _packed_plotly() -> Markup:
     return packed("packed-plotly", plotly_source())
 
@@ -179,7 +218,7 @@ def packed(ident: str, text: str) -> Markup:
 def as_steps(trace: figures.Figure) -> figures.Figure:
     """Return a trace whose times are a first one and steps: half the size once compressed."""
     x = trace.get("x")
-    if not x or None in x:
+    if not x or not all(isinstance(value, int) for value in x):
         return trace
     steps = [after - before for before, after in pairwise(x)]
     return {**trace, "x": {"first": x[0], "steps": steps}}

@@ -5,6 +5,7 @@ carries meaning (signs do).
 """
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
@@ -44,6 +45,17 @@ LIMITS = {
     "session": "The market was closed.",
 }
 """What each limit of the capital manager means; an unknown one is shown by its name alone."""
+
+
+COST_STEPS = {
+    "As decided": "What the fills would have made at the last price known when each order was "
+    "decided, before any cost.",
+    "Slippage": "What fills cost against that price: spread, latency, and the size of the order.",
+    "Fees": "Commissions paid to the venue or broker.",
+    "Tax": "Transaction taxes, as KRX takes from every sale.",
+    "After costs": "What was left.",
+    "A tick worse": "What would have been left had every fill been one tick worse.",
+}
 
 
 def tip(label: str, sentence: str) -> Markup:
@@ -95,8 +107,22 @@ def masthead(source: ReportInput) -> Markup:
     return el(
         "header",
         el("h1", run.scenario, " ", el("span", f"on {run.mode}", cls="mode"), state),
-        el("p", wording.window(run.start_ns, run.end_ns, source.zone), cls="when"),
+        el(
+            "p",
+            wording.window(run.start_ns, run.end_ns, source.zone),
+            ", digest ",
+            el("code", run.digest[:12]),
+            cls="when",
+        ),
     )
+
+
+def contents(sections: Iterable[Markup]) -> Markup:
+    """Return links to the sections, taken from their own heads."""
+    pattern = re.compile(r'^<section id="([\w-]+)"><h2>(.*?)</h2>')
+    heads = [found for part in sections if (found := pattern.match(part))]
+    links = (el("a", Markup(head[2]), href=f"#{head[1]}") for head in heads)
+    return el("nav", *links, aria_label="Sections")
 
 
 def first_screen(verdict: Verdict) -> Markup:
@@ -308,19 +334,27 @@ def costs(source: ReportInput) -> Markup:
 
 def _cost_bars(source: ReportInput, book: Book) -> Markup:
     record, code = source.record(book), book.currency
+    decided = record.gross + record.slippage
+    after_fees = record.gross - record.fees
+    worse = record.net - record.one_tick
     steps = [
-        ("Before costs", ZERO, record.gross, "plain"),
-        ("Fees", record.gross, record.gross - record.fees, "cost"),
-        ("Tax", record.gross - record.fees, record.net, "cost"),
+        ("As decided", ZERO, decided, "plain"),
+        ("Slippage", decided, record.gross, "cost"),
+        ("Fees", record.gross, after_fees, "cost"),
+        ("Tax", after_fees, record.net, "cost"),
         ("After costs", ZERO, record.net, "good" if record.net >= 0 else "bad"),
+        ("A tick worse", ZERO, worse, "faint"),
     ]
+    without = {"Tax"} if not record.tax else set()
+    without |= {"Slippage"} if not record.slippage else set()
+    without |= {"A tick worse"} if not record.one_tick else set()
     low = min(min(a, b) for _, a, b, _ in steps)
     high = max(max(a, b) for _, a, b, _ in steps)
     span = (high - low) or Decimal(1)
     rows = [
-        _bar(name, begin, end, kind, low, span, code)
+        _bar(tip(name, COST_STEPS[name]), begin, end, kind, low, span, code)
         for name, begin, end, kind in steps
-        if name != "Tax" or record.tax
+        if name not in without
     ]
     return el("div", el("h3", f"{book.venue}, {code}"), *rows, cls="bars")
 
@@ -372,7 +406,8 @@ def trades_table(source: ReportInput) -> Markup:
     most = sorted(range(len(source.trades)), key=lambda i: (-abs(source.trades[i].net), i))
     chosen = [source.trades[i] for i in sorted(most[:LISTED_TRADES])]
     head = ("Entered", "Strategy", "Instrument", "Side", "Quantity", "In", "Out", "Held",
-            "After costs", "Fees and tax", "Why in", "Why out")  # fmt: skip
+            "After costs", "Fees and tax", "Slippage", "A tick worse", "Why in",
+            "Why out")  # fmt: skip
     rest = len(source.trades) - len(chosen)
     said = f"All {len(chosen):,} trades" if rest == 0 else (
         f"{len(chosen):,} of {len(source.trades):,} trades: those that moved the result most"
@@ -396,6 +431,8 @@ def _trade_row(source: ReportInput, trade: Trade) -> list[str]:
         num(wording.duration(end_ns - trade.entry_ns)),
         num(wording.signed_money(trade.net, code), trade.net),
         num(wording.money(trade.fees + trade.tax, code)),
+        num(wording.amount(trade.slippage, code)),
+        num(wording.signed_amount(trade.net - trade.one_tick, code), trade.net - trade.one_tick),
         el("td", trade.entry_reason, cls="reason"),
         el("td", trade.exit_reason, cls="reason"),
     ]
@@ -408,7 +445,6 @@ def provenance(source: ReportInput) -> Markup:
     """Return what the run was made of: enough to make it again and to know it was not changed."""
     run = source.run
     facts = [
-        ("Run", run.run_id, "The run's name in its journal."),
         ("Digest", run.digest, "SHA-256 over all decisions and what changed state: equal digests "
          "mean equal runs, on any machine."),
         ("Journal head", run.head, "The last hash of the journal's chain: it changes if any entry "
@@ -416,8 +452,6 @@ def provenance(source: ReportInput) -> Markup:
         ("Scenario hash", run.config_hash, "SHA-256 of the resolved scenario."),
         ("Seed", str(run.seed), ""),
         ("Window", wording.window(run.start_ns, run.end_ns, source.zone), ""),
-        ("Code", " ".join(filter(None, (run.code_version, run.python and f"Python {run.python}"))),
-         ""),
         *((name.capitalize(), f"{value:,}", "") for name, value in source.counts.items()),
     ]  # fmt: skip
     rows = (
@@ -437,9 +471,6 @@ def _folded(source: ReportInput) -> Iterator[Markup]:
         body = _pairs(("Stream", "SHA-256 of its rows in the window"), shown)
         said = el("summary", f"Market data: {wording.count(len(run.slices), 'slice')}")
         yield el("details", said, body, *more)
-    if run.packages:
-        body = _pairs(("Package", "Version"), sorted(run.packages.items()))
-        yield el("details", el("summary", "Packages"), body)
     if run.config:
         yield el("details", el("summary", "Scenario as it ran"), el("pre", _indented(run.config)))
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from catalog.equity import Book
+from catalog.report import doubts as more
 from catalog.report import wording
+from catalog.report.doubts import Doubt
 from catalog.report.source import ReportInput
 from catalog.stats import returns, trades
 from catalog.stats.periods import DAY, days_per_year
@@ -23,14 +25,6 @@ FEW_RETURNS = 60
 TOO_GOOD_SHARPE = 4.0
 """Sharpe ratios above this are rare outside market making and common with look-ahead."""
 LARGE_COST_SHARE = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """One reason for doubt: ``title`` in a few words, ``text`` with the numbers."""
-
-    title: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +141,23 @@ def _keys(source: ReportInput, pairs: Pairs) -> Iterator[Key]:
             state = "lasted" if fall.recovered_ns is not None else "not recovered after"
             note = f"{state} {wording.duration(fall.duration_ns)}"
             yield Key(name, wording.percent(fall.depth), note)
+    yield from _holding_keys(source, pairs)
     yield _trades_key(source)
     if len(pairs) == 1:
         yield _costs_key(*pairs[0])
+
+
+def _holding_keys(source: ReportInput, pairs: Pairs) -> Iterator[Key]:
+    if source.benchmark is None or len(pairs) != 1:
+        return
+    book, record = pairs[0]
+    if record.benchmark is None or len(record.benchmark) < 2:
+        return
+    held = float(record.benchmark[-1] / record.benchmark[0]) - 1.0
+    name = "Holding instead" if not source.benchmark.index else source.benchmark.index
+    money = Decimal(repr(held)) * book.start
+    note = f"{wording.signed_money(money, book.currency)} before costs"
+    yield Key(name, wording.percent(held, signed=True), note)
 
 
 def _tone(value: Decimal) -> str:
@@ -178,11 +186,17 @@ def _costs_key(book: Book, record: Record) -> Key:
 
 def _doubts(source: ReportInput, pairs: Pairs) -> Iterator[Doubt]:
     yield from _state_doubts(source)
+    yield from more.data(source)
     if source.executions:
         yield from _trade_doubts(source)
+        yield from more.parameters(source)
         for book, record in pairs:
             where = f" on {book.venue}" if len(pairs) > 1 else ""
+            yield from more.holding(source, book, record, where)
             yield from _cost_doubts(book, record, where)
+            yield from more.one_tick(book, record, where)
+            if more.slippage_known(source):
+                yield from more.free_fills(record, book.fill_count, where)
             yield from _record_doubts(source, book, record, where)
         yield from _year_doubts(pairs)
     yield from (Doubt("Note", note) for note in source.notes)
@@ -243,6 +257,8 @@ def _cost_doubts(book: Book, record: Record, where: str) -> Iterator[Doubt]:
 
 def _record_doubts(source: ReportInput, book: Book, record: Record, where: str) -> Iterator[Doubt]:
     yield from _one_trade_doubt(book, record, where)
+    yield from more.one_day(book, record, where)
+    yield from more.too_good(record, where)
     if book.open_result:
         part = wording.signed_money(book.open_result, book.currency)
         yield Doubt(

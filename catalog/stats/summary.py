@@ -9,10 +9,11 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
 import numpy as np
 
-from catalog.stats import returns, trades
+from catalog.stats import relative, returns, selection, shape, trades
 from catalog.stats.periods import DAY, IntArray, Period, days_per_year
 from catalog.stats.returns import FloatArray
 from catalog.stats.trades import Trade
@@ -62,6 +63,11 @@ class Record:
     closes: FloatArray
     period: Period
     zone: str
+    slippage: Decimal = Decimal(0)
+    one_tick: Decimal = Decimal(0)
+    used: FloatArray | None = None
+    benchmark: FloatArray | None = None
+    trials: int | None = None
 
     @property
     def net(self) -> Decimal:
@@ -92,10 +98,18 @@ def summarise(record: Record) -> list[Group]:
     return [
         Group("Result", _result(record)),
         Group("Risk", _risk(record)),
-        Group("Activity", _activity(record)),
         Group("Trades", _trades(record)),
         Group("Costs", _costs(record)),
+        Group("Shape of returns", _shape(record)),
+        Group("Against the benchmark", _relative(record)),
+        Group("Luck", _luck(record)),
+        Group("Activity", _activity(record)),
     ]
+
+
+def yearly_factor(record: Record) -> float:
+    """Return how many periods make a year; 1 where periods are no days."""
+    return days_per_year(record.closes_ns, record.zone) if record.period == DAY else 1.0
 
 
 def _of(
@@ -125,7 +139,7 @@ def _result(record: Record) -> list[Statistic]:
 
 def too_short(record: Record) -> Undefined | None:
     """Return why nothing can be said about a year, or None where it can."""
-    count = max(len(record.closes) - 1, 0)
+    count = _count(record)
     if record.period != DAY:
         return Undefined(f"needs {FEWEST_RETURNS} days; the window is shorter")
     if count < FEWEST_RETURNS:
@@ -165,6 +179,7 @@ def _risk(record: Record) -> list[Statistic]:
         _of("Longest under water", Unit.DURATION, returns.longest_drawdown_ns, longest),
         *_ratios(record),
         _of("Calmar", Unit.RATIO, returns.calmar, returns.calmar(growth, depth)),
+        _of("Ulcer index", Unit.FRACTION, shape.ulcer_index, shape.ulcer_index(record.closes)),
     ]
 
 
@@ -175,7 +190,7 @@ def _under(fall: returns.Drawdown) -> bool:
 def _ratios(record: Record) -> list[Statistic]:
     """Return volatility, Sharpe and Sortino; short windows have no yearly number."""
     series = returns.period_returns(record.closes)
-    yearly = days_per_year(record.closes_ns, record.zone) if record.period == DAY else 1.0
+    yearly = yearly_factor(record)
     scale = "a year" if record.period == DAY else f"one {record.period.name}, not a year"
     if isinstance(series, Undefined):
         spread: float | Undefined = series
@@ -193,6 +208,111 @@ def _ratios(record: Record) -> list[Statistic]:
         _of("Sharpe", Unit.RATIO, returns.sharpe, sharpe, note),
         _of("Sortino", Unit.RATIO, returns.sortino, sortino),
     ]
+
+
+def _series(record: Record) -> FloatArray | Undefined:
+    """Return the returns per period; too few closes are none."""
+    return returns.period_returns(record.closes)
+
+
+def _each(
+    record: Record, *named: tuple[str, Unit, Callable[[FloatArray], Value]]
+) -> list[Statistic]:
+    """Return statistics of the returns per period, said per what period they are."""
+    series = _series(record)
+    note = f"per {record.period.name}"
+    found = []
+    for name, unit, function in named:
+        value = series if isinstance(series, Undefined) else function(series)
+        per = note if unit is Unit.FRACTION and not isinstance(value, Undefined) else ""
+        found.append(_of(name, unit, function, value, per))
+    return found
+
+
+def _shape(record: Record) -> list[Statistic]:
+    return _each(
+        record,
+        ("Skew", Unit.RATIO, shape.skew),
+        ("Kurtosis", Unit.RATIO, shape.kurtosis),
+        ("Value at risk", Unit.FRACTION, shape.value_at_risk),
+        ("Conditional value at risk", Unit.FRACTION, shape.conditional_value_at_risk),
+        ("Omega", Unit.RATIO, shape.omega),
+        ("Tail ratio", Unit.RATIO, shape.tail_ratio),
+    )
+
+
+def _relative(record: Record) -> list[Statistic]:
+    """Return what the run earned beside its benchmark; yearly numbers only for long windows."""
+    yearly, short = yearly_factor(record), too_short(record)
+    beside = partial(_beside, _series(record), _benchmark(record))
+    alpha, strayed = relative.alpha, relative.tracking_error
+    ratio = relative.information_ratio
+    return [
+        _said(
+            "Benchmark return",
+            Unit.FRACTION,
+            beside(lambda _, other: float(np.prod(1.0 + other)) - 1.0),
+            "What holding the benchmark would have earned, before costs.",
+        ),
+        _of("Beta", Unit.RATIO, relative.beta, beside(relative.beta)),
+        _of("Correlation", Unit.RATIO, relative.correlation, beside(relative.correlation)),
+        _of(
+            "Alpha", Unit.FRACTION, alpha, short or beside(partial(alpha, periods_per_year=yearly))
+        ),
+        _of(
+            "Tracking error",
+            Unit.FRACTION,
+            strayed,
+            short or beside(partial(strayed, periods_per_year=yearly)),
+        ),
+        _of(
+            "Information ratio",
+            Unit.RATIO,
+            ratio,
+            short or beside(partial(ratio, periods_per_year=yearly)),
+        ),
+    ]
+
+
+def _beside(
+    own: FloatArray | Undefined,
+    other: FloatArray | Undefined,
+    function: Callable[[FloatArray, FloatArray], float | Undefined],
+) -> float | Undefined:
+    if isinstance(other, Undefined):
+        return other
+    return own if isinstance(own, Undefined) else function(own, other)
+
+
+def _benchmark(record: Record) -> FloatArray | Undefined:
+    if record.benchmark is None:
+        return Undefined("there is no benchmark")
+    return returns.period_returns(record.benchmark)
+
+
+def _luck(record: Record) -> list[Statistic]:
+    series = _series(record)
+    chance: Value = series if isinstance(series, Undefined) else 0.0
+    deflated = needed = chance
+    if not isinstance(series, Undefined):
+        chance = selection.probabilistic_sharpe(series)
+        deflated = selection.deflated_sharpe(series, record.trials)
+        needed = selection.shortest_track_record(series)
+    have = (
+        ""
+        if isinstance(needed, Undefined)
+        else f"{record.period.name}s; there are {_count(record)}"
+    )
+    tried = "" if record.trials is None else f"{record.trials:,} variants tried"
+    return [
+        _of("Probabilistic Sharpe", Unit.FRACTION, selection.probabilistic_sharpe, chance),
+        _of("Deflated Sharpe", Unit.FRACTION, selection.deflated_sharpe, deflated, tried),
+        _of("Shortest track record", Unit.COUNT, selection.shortest_track_record, needed, have),
+    ]
+
+
+def _count(record: Record) -> int:
+    return max(len(record.closes) - 1, 0)
 
 
 def interval_note(ratio: float | Undefined, error: float | Undefined) -> str:
@@ -222,6 +342,17 @@ def _trades(record: Record) -> list[Statistic]:
         _of("Average win", Unit.MONEY, trades.average_win, trades.average_win(results)),
         _of("Average loss", Unit.MONEY, trades.average_loss, trades.average_loss(results)),
         _of("Payoff", Unit.RATIO, trades.payoff, trades.payoff(results)),
+        _best_trade("Best trade", results, max),
+        _best_trade("Worst trade", results, min),
+        _of(
+            "Longest losing streak",
+            Unit.COUNT,
+            trades.longest_losing_streak,
+            trades.longest_losing_streak(results),
+        ),
+        _of("Average MAE", Unit.MONEY, trades.average_worst, trades.average_worst(record.trades)),
+        _of("Average MFE", Unit.MONEY, trades.average_best, trades.average_best(record.trades)),
+        _of("Captured of MFE", Unit.FRACTION, trades.captured, trades.captured(record.trades)),
         _of(
             "Average holding time",
             Unit.DURATION,
@@ -229,6 +360,13 @@ def _trades(record: Record) -> list[Statistic]:
             trades.average_holding_ns(record.trades),
         ),
     ]
+
+
+def _best_trade(
+    name: str, results: Sequence[Decimal], pick: Callable[[Sequence[Decimal]], Decimal]
+) -> Statistic:
+    value: Value = pick(results) if results else trades.NO_TRADE
+    return _said(name, Unit.MONEY, value, "Result of one closed trade after costs.")
 
 
 def _activity(record: Record) -> list[Statistic]:
@@ -243,9 +381,16 @@ def _activity(record: Record) -> list[Statistic]:
             trades.exposure,
             trades.exposure(record.trades, begin, end),
         ),
+        _of("Use of capital", Unit.FRACTION, trades.capital_use, _use(record)),
         _of("Turnover", Unit.RATIO, trades.turnover, trades.turnover(record.notional, mean)),
         _said("Fills", Unit.COUNT, record.fill_count, "Executions reported by the venue."),
     ]
+
+
+def _use(record: Record) -> Value:
+    if record.used is None:
+        return Undefined("the positions' worth is not known")
+    return trades.capital_use(record.used.tolist(), record.curve.tolist(), record.curve_ns.tolist())
 
 
 def _costs(record: Record) -> list[Statistic]:
@@ -259,6 +404,19 @@ def _costs(record: Record) -> list[Statistic]:
         ),
         _said("Fees", Unit.MONEY, record.fees, "Commissions paid to the venue or broker."),
         _said("Tax", Unit.MONEY, record.tax, "Transaction taxes, as KRX takes from every sale."),
+        _said(
+            "Slippage",
+            Unit.MONEY,
+            record.slippage,
+            "What fills cost against the last price known when their order was decided; it is part "
+            "of the gross result. Source: implementation shortfall, A. Perold, 1988.",
+        ),
+        _said(
+            "One tick worse",
+            Unit.MONEY,
+            -record.one_tick,
+            "What the result would lose if every fill were one tick worse.",
+        ),
         _of("Fees of gross", Unit.FRACTION, share, share(record.fees, record.gross)),
         _of("Tax of gross", Unit.FRACTION, share, share(record.tax, record.gross)),
     ]

@@ -7,6 +7,7 @@ and are left out of every average. Money is Decimal in the trade's own currency.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from math import sqrt
 
 from catalog.stats.values import Undefined
@@ -20,7 +21,10 @@ class Trade:
     """One round trip; ``exit_ns`` and ``exit_price`` are None while it is open.
 
     ``gross`` is before fees and tax; for an open trade it is what closing at the last known price
-    would make. Prices are averages over the fills that entered and left.
+    would make. Prices are averages over the fills that entered and left. ``worst`` and ``best``
+    are the lowest and highest result before costs while it was held, None where the tape has no
+    price in between. ``slippage`` is what its fills cost against the prices decided on,
+    ``one_tick`` what they would cost if each were one tick worse.
     """
 
     strategy: str
@@ -37,6 +41,10 @@ class Trade:
     currency: str
     entry_reason: str
     exit_reason: str
+    worst: Decimal | None = None
+    best: Decimal | None = None
+    slippage: Decimal = ZERO
+    one_tick: Decimal = ZERO
 
     @property
     def net(self) -> Decimal:
@@ -184,3 +192,64 @@ def cost_share(costs: Decimal, gross: Decimal) -> float | Undefined:
     if gross <= 0:
         return Undefined("there was no profit before costs to take a share of")
     return float(costs / gross)
+
+
+def average_worst(trades: Iterable[Trade]) -> Decimal | Undefined:
+    """How far a closed trade stood against its entry at worst, on average (MAE).
+
+    Unit: money <= 0, before costs. Formula: mean(min(0, lowest open result)). Source: J. Sweeney,
+    Maximum Adverse Excursion, 1997.
+    """
+    found = [min(trade.worst, ZERO) for trade in trades if trade.closed and trade.worst is not None]
+    return sum(found, ZERO) / len(found) if found else NO_TRADE
+
+
+def average_best(trades: Iterable[Trade]) -> Decimal | Undefined:
+    """How far a closed trade stood in its favour at best, on average (MFE).
+
+    Unit: money >= 0, before costs. Formula: mean(max(0, highest open result)). Source: as
+    `average_worst`, maximum favourable excursion.
+    """
+    found = [max(trade.best, ZERO) for trade in trades if trade.closed and trade.best is not None]
+    return sum(found, ZERO) / len(found) if found else NO_TRADE
+
+
+def captured(trades: Iterable[Trade]) -> float | Undefined:
+    """What part of the best open results the closed trades took home.
+
+    Unit: fraction. Formula: sum(gross) / sum(best open result) over trades that were ever ahead.
+    Source: "edge capture" of Sweeney, as `average_worst`.
+    """
+    ahead = [trade for trade in trades if trade.closed and (trade.best or ZERO) > 0]
+    total = sum((trade.best or ZERO for trade in ahead), ZERO)
+    return float(sum((trade.gross for trade in ahead), ZERO) / total) if total else NO_TRADE
+
+
+def longest_losing_streak(results: Sequence[Decimal]) -> int | Undefined:
+    """How many trades in a row lost money at worst.
+
+    Unit: count. Formula: longest run of net < 0, trades in the order they closed. Source: Pardo,
+    as `win_rate`.
+    """
+    if not results:
+        return NO_TRADE
+    longest = streak = 0
+    for result in results:
+        streak = streak + 1 if result < 0 else 0
+        longest = max(longest, streak)
+    return longest
+
+
+def capital_use(
+    used: Sequence[float], equity: Sequence[float], ts_ns: Sequence[int]
+) -> float | Undefined:
+    """What part of equity was in open positions on average, long and short added up.
+
+    Unit: fraction of time-weighted equity (above 1: with leverage). Formula: sum(position value *
+    time) / sum(equity * time). Source: gross exposure, Grinold and Kahn, 1999.
+    """
+    spans = [float(after - before) for before, after in pairwise(ts_ns)]
+    money = sum(value * span for value, span in zip(equity, spans, strict=False))
+    if money <= 0:
+        return Undefined("there was no equity to compare with")
+    return sum(value * span for value, span in zip(used, spans, strict=False)) / money

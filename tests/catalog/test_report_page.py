@@ -16,7 +16,7 @@ import report_sample as sample
 
 from catalog.report import Refused, ReportInput, render, write_report
 from catalog.report.figures import equity_figure
-from catalog.report.page import plotly_source
+from catalog.report.plotly_script import plotly_source
 from strategies.errors import BadInput
 
 EVIL = '</script><img src=x onerror="alert(1)"><b>&lt;'
@@ -80,6 +80,19 @@ def test_equal_input_gives_equal_bytes(source: ReportInput) -> None:
     assert render(source) == render(sample.two_venues())
 
 
+def test_what_differs_between_equal_runs_is_not_on_the_page(source: ReportInput) -> None:
+    other = replace(
+        source.run,
+        run_id="other-20300101-000000-ffff",
+        code_version="9.9.9",
+        python="3.14.0",
+        packages={},
+    )
+    assert render(replace(source, run=other)) == render(source)
+    changed = replace(source.run, digest="0" * 64)
+    assert render(replace(source, run=changed)) != render(source)
+
+
 def test_the_page_is_under_two_megabytes(source: ReportInput, tmp_path: Path) -> None:
     path = write_report(source, tmp_path / "reports" / "run.html")
     assert path.stat().st_size < 2_000_000
@@ -88,7 +101,10 @@ def test_the_page_is_under_two_megabytes(source: ReportInput, tmp_path: Path) ->
 
 def test_the_page_asks_for_nothing_from_outside(page: Page) -> None:
     assert not page.tags & {"link", "img", "iframe", "object", "base", "form"}
-    assert not [value for name, value in page.attributes if name in {"src", "href"}]
+    ids = {value for name, value in page.attributes if name == "id"}
+    links = {value for name, value in page.attributes if name in {"src", "href"}}
+    assert links and {link.removeprefix("#") for link in links} <= ids
+    assert all(link.startswith("#") for link in links)
     assert not re.search(r"https?://", page.text)
     content = next(v for _, v in page.attributes if v.startswith("default-src"))
     assert "default-src 'none'" in content
@@ -202,7 +218,7 @@ def test_every_statistic_explains_itself(page: Page) -> None:
 
 def test_provenance_holds_the_hashes(page: Page, source: ReportInput) -> None:
     run = source.run
-    for value in (run.run_id, run.digest, run.head, run.config_hash, *run.slices.values()):
+    for value in (run.digest, run.head, run.config_hash, *run.slices.values()):
         assert value in page.text
 
 
