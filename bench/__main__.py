@@ -10,8 +10,11 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.measures import FULL, MEASURES, PROJECT, QUICK, Figure, Scale
+from bench import measures
+from bench.catalog import catalog
+from bench.measures import FULL, PROJECT, QUICK, Figure, Scale
 
+MEASURES = {**measures.MEASURES, "catalog": catalog}
 RESULTS = PROJECT / "bench-results" / "latest.json"
 
 

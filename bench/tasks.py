@@ -4,18 +4,16 @@ Rule: time starts after the imports and ends when everything is loaded, replayed
 """
 
 import json
-import resource
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from nautilus_trader.model import OrderSide
 
 from bench import bare, exactness, markets, probes
 from bench import settings as scenarios
+from bench.stopwatch import Facts, Stopwatch
 from catalog.journal import open_journal
 from catalog.store import Store
 from scenarios.execute import run_replay
@@ -25,8 +23,6 @@ from scenarios.verify import verify_run
 from scenarios.wiring import Universe, resolve
 from strategies.messages import Grant
 from strategies.ports import Kind
-
-type Facts = dict[str, Any]
 
 
 def make(home: Path, what: str, rows: int) -> Facts:
@@ -50,7 +46,7 @@ def ours(home: Path, what: str, share: float = 1) -> Facts:
         whole = _universe(home, what)
         length_ns = int((whole.end_ns - whole.start_ns) * share)
         scenario = replace(scenario, end_ns=whole.start_ns + length_ns)
-    timed = _Stopwatch()
+    timed = Stopwatch()
     outcome = run_replay(scenario, _settings(home))
     facts = timed.stop()
     result = outcome.result
@@ -59,7 +55,7 @@ def ours(home: Path, what: str, share: float = 1) -> Facts:
 
 def engine(home: Path, what: str, prints: bool) -> Facts:
     """Replay the same rows through the bare engine."""
-    timed = _Stopwatch()
+    timed = Stopwatch()
     orders = bare.run_bare(_universe(home, what), with_prints=prints)
     return timed.stop() | {"orders": orders}
 
@@ -68,10 +64,10 @@ def verify(home: Path) -> Facts:
     """Re-execute the latest run; its hash chain is checked beside, on another clock."""
     with open_journal(_settings(home).journal_url, home) as store:
         run = store.find("last")
-        timed = _Stopwatch()
+        timed = Stopwatch()
         store.check_chain(run)
         chain_s = timed.stop()["seconds"]
-        timed = _Stopwatch()
+        timed = Stopwatch()
         universe = resolve(scenario_from_json(run.manifest.config), Store(home / "catalog"))
         verdict = verify_run(store, run, universe)
         facts = timed.stop()
@@ -107,18 +103,6 @@ def steps(home: Path, count: int) -> Facts:
         "raw_us": raw_us,
         "decision_us": probes.decision_us(universe, count),
     }
-
-
-class _Stopwatch:
-    def __init__(self) -> None:
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
-
-    def stop(self) -> Facts:
-        seconds, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
-        # Linux counts in KiB, macOS in bytes.
-        unit = 1 if sys.platform == "darwin" else 1024
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-        return {"seconds": seconds, "cpu_seconds": cpu, "peak_mb": peak / 1e6}
 
 
 def _settings(home: Path) -> Settings:

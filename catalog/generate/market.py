@@ -339,7 +339,7 @@ def _draw_nature(seed: int, code: str, number: int, trades_per_day: int) -> _Nat
     nature = Chance(seed, "krx", code)
     exposure = draw_exposure(nature)
     base = _on_grid(_KRX_BASES[number % len(_KRX_BASES)] * (900 + nature.one(200)) // 1000)
-    share = max(1, trades_per_day * 3 // 20)
+    share = max(1, trades_per_day // 6)
     trades = share + int(nature.heavy(1, share, _MOST_ACTIVE)[0])
     own = KRX_VOLATILITY_PPB // 2
     return _Nature(exposure, base, max(8, trades), own + int(nature.heavy(1, own // 2, 6)[0]))

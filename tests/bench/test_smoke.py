@@ -1,6 +1,7 @@
 """The benchmark runs end to end at its smallest sizes; speed itself is judged by `make bench`."""
 
 from bench import exactness
+from bench.catalog import catalog
 from bench.measures import QUICK, Figure, Rounds, bars
 
 
@@ -9,6 +10,14 @@ def test_bars_are_measured_and_traded_as_integers_say(tmp_path):
     assert figures["trades unlike integer arithmetic"].value == 0
     assert figures["bars against the bare engine"].value > 0
     assert figures["verify"].value > 0
+
+
+def test_the_catalog_is_measured(tmp_path):
+    figures = {figure.name: figure for figure in catalog(tmp_path, QUICK)}
+    assert figures["import of a raw recording"].note == "5,000 frames"
+    assert figures["import of a trade CSV"].note == "20,000 rows"
+    assert figures["query"].note == "20,000 trades as Arrow"
+    assert all(figure.value > 0 for figure in figures.values())
 
 
 def test_reference_trades_where_the_side_changes_and_keeps_it_on_a_tie():
