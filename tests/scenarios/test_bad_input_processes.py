@@ -111,8 +111,7 @@ def test_a_second_run_is_refused_with_the_first_ones_id_and_process(
         stdout=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 30
-        while not (tmp_path / "waiting").exists() and time.monotonic() < deadline:
+        while first.poll() is None and not (tmp_path / "waiting").exists():
             time.sleep(0.02)
         code, text = run(place, "loud.toml", tmp_path)
         assert code == 2
@@ -149,7 +148,6 @@ def test_a_journal_that_fills_up_fails_the_run_and_keeps_a_whole_prefix(
     assert statuses(place)[0] in {"failed", "crashed"}
     checked = onetape(place, "verify", "last", "--passes", "1")
     assert checked.returncode == 0, checked.stderr
-    assert run(place, "loud.toml", tmp_path)[0] == 0
 
 
 def test_a_reader_that_leaves_early_is_no_error(place: Settings, tmp_path: Path) -> None:
