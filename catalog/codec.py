@@ -49,8 +49,13 @@ def _members(union: object) -> frozenset[type]:
     return frozenset().union(*(_members(part) for part in get_args(union)))
 
 
+PARTS: frozenset[type] = frozenset({messages.Sizing})
+"""Values that stand only inside messages."""
+
 MESSAGES: tuple[type, ...] = tuple(
-    value for value in vars(messages).values() if isinstance(value, type) and is_dataclass(value)
+    value
+    for value in vars(messages).values()
+    if isinstance(value, type) and is_dataclass(value) and value not in PARTS
 )
 """Every message class, in the order of its definition."""
 
@@ -63,10 +68,13 @@ KIND_TYPES: dict[Kind, frozenset[type]] = {
     Kind.ORDER: _members(messages.OrderUpdate),
     Kind.FILL: _members(messages.Fill),
     Kind.POSITION: _members(messages.PositionUpdate),
-    Kind.INTENT: _members(messages.Intent),
+    Kind.REPEAT: _members(messages.RepeatedFill),
+    Kind.KILL: _members(messages.KillSwitch),
+    Kind.INTENT: _members(messages.Intent) | {messages.Revoke, messages.Flatten},
     Kind.GRANT: _members(messages.Grant),
     Kind.REFUSAL: _members(messages.Refusal),
     Kind.COMMAND: _members(messages.Command),
+    Kind.CAPITAL: _members(messages.CapitalState),
 }
 """What an entry of each other kind may hold."""
 

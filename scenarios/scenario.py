@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from nautilus_trader.model import Money
 
+from scenarios.capital_table import CapitalTable
 from scenarios.scenario_text import line_of
 from strategies.errors import BadInput
 
@@ -45,22 +46,20 @@ class VenueTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
     leverage: int | None = None
 
 
-class CapitalTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The ``[capital]`` table."""
-
-    order_max: list[str] = []
-    symbol_max: list[str] = []
-    market_buffer_bps: int = 100
-
-
 class StrategyTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """One ``[[strategies]]`` table."""
+    """One ``[[strategies]]`` table.
+
+    ``stages``: the parts of its weight a newcomer gets, one after the other. ``max``: the most it
+    may have at stake, one amount per currency.
+    """
 
     name: str
     class_: str = msgspec.field(name="class")
     instruments: list[str]
     streams: list[str]
     weight: Decimal
+    stages: list[Decimal] = []
+    max: list[str] = []
     params: dict[str, Any] = {}
 
 
@@ -266,14 +265,21 @@ def _first_bad_key(parts: Sequence[str | int], raw: Mapping[str, Any]) -> list[s
 
 
 def _valid_keys(path: Sequence[str | int]) -> list[str]:
-    tables: dict[str, type[msgspec.Struct]] = {
-        "venues": VenueTable,
-        "capital": CapitalTable,
-        "report": ReportTable,
-        "strategies": StrategyTable,
-    }
-    table = tables.get(str(path[0]), ScenarioTable) if path else ScenarioTable
+    """Return the keys of the table at ``path``; of the last table on the way where it is none."""
+    table: type[msgspec.Struct] = ScenarioTable
+    for part in path:
+        fields = {field.encode_name: field.type for field in msgspec.structs.fields(table)}
+        found = _table_of(fields.get(str(part)))
+        table = found or table
     return [field.encode_name for field in msgspec.structs.fields(table)]
+
+
+def _table_of(kind: object) -> type[msgspec.Struct] | None:
+    """Return the table type in a field's type: itself, or inside a list, a map or a choice."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return kind
+    found = (_table_of(part) for part in get_args(kind))
+    return next((table for table in found if table is not None), None)
 
 
 def _dotted(path: Sequence[str | int]) -> str:
@@ -337,9 +343,9 @@ def _check_strategy(i: int, strategy: StrategyTable, place: _Place) -> None:
 
 def _check_capital(capital: CapitalTable, place: _Place) -> None:
     _check_range(["capital", "market_buffer_bps"], capital.market_buffer_bps, 0, BPS_ONE, place)
-    for key, limits in (("order_max", capital.order_max), ("symbol_max", capital.symbol_max)):
+    for key in ("order_max", "symbol_max", "strategy_max", "gross_max", "net_max", "max_loss"):
         where = place.of(["capital", key])
-        for text in limits:
+        for text in getattr(capital, key):
             if parse_money(text, where).raw <= 0:
                 raise BadInput(
                     f"{where}: {key} {text!r} is not above zero and would refuse every order; "
@@ -399,24 +405,27 @@ def parse_money(text: str, where: str) -> Money:
 
 
 def _time_ns(value: str | None, key: str, place: _Place) -> int | None:
-    if value is None:
-        return None
+    return None if value is None else parse_time_ns(value, key, place.of([key]))
+
+
+def parse_time_ns(value: str, key: str, where: str) -> int:
+    """Read a time with its zone as UTC nanoseconds; raises BadInput that names ``where``."""
     fraction = re.search(r"\.(\d{1,9})(?!\d)", value)
     try:
         moment = datetime.fromisoformat(value)
     except ValueError as error:
         raise BadInput(
-            f"{place.of([key])}: {key} {value!r} is not a time; write 2026-03-09T09:00:00+09:00."
+            f"{where}: {key} {value!r} is not a time; write 2026-03-09T09:00:00+09:00."
         ) from error
     if moment.tzinfo is None:
         raise BadInput(
-            f"{place.of([key])}: {key} {value} has no time zone; write it like "
+            f"{where}: {key} {value} has no time zone; write it like "
             "2026-03-09T09:00:00+09:00, or with Z for UTC."
         )
     if not FIRST_YEAR < moment.year < LAST_YEAR:
         raise BadInput(
-            f"{place.of([key])}: {key} {value} is not a time from {FIRST_YEAR + 1} to "
-            f"{LAST_YEAR - 1}; correct it."
+            f"{where}: {key} {value} is not a time from {FIRST_YEAR + 1} to {LAST_YEAR - 1}; "
+            "correct it."
         )
     seconds = int(moment.replace(microsecond=0).timestamp())
     # The standard library drops what is below a microsecond.

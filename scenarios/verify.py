@@ -29,7 +29,16 @@ from scenarios.decider_state import describe
 from scenarios.wiring import Composition, Universe, compose
 from strategies.errors import DeciderFailed, InvariantBroken, OnetapeError
 from strategies.host.core import CAPITAL
-from strategies.messages import Command, Fill, OrderUpdate, PositionUpdate, Started, TimerFired
+from strategies.messages import (
+    Command,
+    Fill,
+    KillSwitch,
+    OrderUpdate,
+    PositionUpdate,
+    RepeatedFill,
+    Started,
+    TimerFired,
+)
 from strategies.ports import ID_BITS, INPUT_KINDS, Kind, StreamKind
 
 COMPARED_LATER = frozenset({Kind.ENDED, Kind.GAP, Kind.FAULT})
@@ -273,7 +282,7 @@ class _Player:
                 host.start(ts_ns)
             case TimerFired():
                 host.on_timer(message)
-            case Fill() | OrderUpdate() | PositionUpdate():
+            case Fill() | OrderUpdate() | PositionUpdate() | RepeatedFill() | KillSwitch():
                 host.on_report(message)
             case _:
                 raise InvariantBroken(f"{message!r} is no input of a host.")

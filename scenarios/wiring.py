@@ -16,10 +16,11 @@ from pathlib import Path
 from types import ModuleType
 
 import msgspec
-from nautilus_trader.model import BarType, InstrumentId, Money
+from nautilus_trader.model import BarType, InstrumentId
 
 from catalog.store import Instrument, Store, StreamInfo
 from catalog.tape import OpeningPrints, TapeStream
+from scenarios.capital_settings import Ground, make_config, make_ledgers
 from scenarios.scenario import (
     NS_PER_MS,
     Scenario,
@@ -29,8 +30,7 @@ from scenarios.scenario import (
     parse_money,
 )
 from scenarios.simulated_venues import VenueKind, VenueSpec, market_of
-from strategies.capital.fixed_weights import CapitalConfig, FixedWeights
-from strategies.capital.ledger import VenueLedger
+from strategies.capital.manager import Capital
 from strategies.decider import ParamError, Params, Setup, Strategy
 from strategies.errors import BadInput
 from strategies.host.core import AnyStrategy, Host, Subscription, handles
@@ -81,7 +81,7 @@ class Composition:
     """One run's objects, made for one set of ports."""
 
     host: Host
-    capital: FixedWeights
+    capital: Capital
     marks: LastPrices
     strategies: tuple[AnyStrategy, ...]
 
@@ -142,7 +142,7 @@ def _prove(universe: Universe) -> None:
     """Make everything once and throw it away: what cannot be made is bad input, not a run."""
     for table in universe.scenario.table.strategies:
         _strategy(table, universe)
-    _capital(universe)
+    make_config(_ground(universe))
 
 
 def _heard(
@@ -327,7 +327,8 @@ def compose(universe: Universe, *, journal: Journal, orders: Orders, clock: Cloc
     scenario = universe.scenario
     strategies = tuple(_strategy(table, universe) for table in scenario.table.strategies)
     marks = LastPrices(universe.facts)
-    capital = FixedWeights(_capital(universe), universe.facts, _ledgers(universe), marks)
+    ground = _ground(universe)
+    capital = Capital(make_config(ground), universe.facts, make_ledgers(ground), marks)
     host = Host(
         strategies=strategies,
         capital=capital,
@@ -432,47 +433,9 @@ def _importable(folder: Path | None) -> Iterator[None]:
             sys.path.remove(entry)
 
 
-def _ledgers(universe: Universe) -> dict[str, VenueLedger]:
-    ledgers = {}
-    for name, spec in universe.venues.items():
-        market = universe.markets[name]
-        ledgers[name] = VenueLedger(
-            name,
-            market.margin,
-            market.currency,
-            {money.currency.code: money.raw for money in spec.balances},
-        )
-    return ledgers
-
-
-def _capital(universe: Universe) -> CapitalConfig:
-    scenario = universe.scenario
-    table = scenario.table
-    weights = {strategy.name: strategy.weight for strategy in table.strategies}
-    symbols: dict[tuple[str, str], int] = {}
-    for name, instruments in universe.traded.items():
-        for instrument_id in instruments:
-            key = (name, instrument_id.venue.value)
-            symbols[key] = symbols.get(key, 0) + 1
-    for venue in universe.venues:
-        total = sum((weights[name] for name, at in symbols if at == venue), Decimal(0))
-        if total > 1:
-            raise BadInput(
-                f"{scenario.source}: the weights of the strategies on {venue} add up to {total}, "
-                "more than the whole; lower them to 1 or less."
-            )
-    return CapitalConfig(
-        weights=weights,
-        symbols=symbols,
-        order_max_raw=_limits(table.capital.order_max, "capital.order_max", scenario),
-        symbol_max_raw=_limits(table.capital.symbol_max, "capital.symbol_max", scenario),
-        market_buffer_bps=table.capital.market_buffer_bps,
-    )
-
-
-def _limits(texts: Sequence[str], key: str, scenario: Scenario) -> dict[str, int]:
-    amounts: list[Money] = [parse_money(text, f"{scenario.source}: {key}") for text in texts]
-    return {money.currency.code: money.raw for money in amounts}
+def _ground(universe: Universe) -> Ground:
+    balances = {name: spec.balances for name, spec in universe.venues.items()}
+    return Ground(universe.scenario, universe.markets, balances, universe.traded)
 
 
 type Progress = Callable[[float, float], None]

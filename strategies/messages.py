@@ -22,12 +22,36 @@ from nautilus_trader.model import (
 # --- intents: what a decider returns ---------------------------------------------------------
 
 
+class SizeBy(StrEnum):
+    """How the capital manager sizes an order whose quantity the strategy leaves to it."""
+
+    NOTIONAL = "notional"
+    ALLOCATION = "allocation"
+    RISK = "risk"
+    VOLATILITY = "volatility"
+
+
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    """States risk instead of a quantity; rounded down, and cut to what the limits leave.
+
+    NOTIONAL takes ``amount``. The others take ``bps`` of the strategy's allocation: to spend
+    (ALLOCATION), to lose between entry and the intent's ``stop_price`` (RISK), or to move by in
+    one standard deviation of a session (VOLATILITY).
+    """
+
+    by: SizeBy
+    bps: int = 0
+    amount: Money | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Enter:
     """Open or enlarge a position on ``side``.
 
     ``quantity`` of None lets the capital manager size the order from the strategy's allocation.
-    ``price`` of None is a market order, otherwise a limit order good till cancelled.
+    ``price`` of None is a market order, otherwise a limit order good till cancelled. ``sizing``
+    says how an order without quantity is sized; ``stop_price`` is where the strategy would leave.
     """
 
     instrument_id: InstrumentId
@@ -35,6 +59,8 @@ class Enter:
     reason: str
     quantity: Quantity | None = None
     price: Price | None = None
+    sizing: Sizing | None = None
+    stop_price: Price | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +75,18 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Bring the strategy's own position to ``quantity`` on ``side`` (FLAT ignores quantity)."""
+    """Bring the strategy's own position to ``quantity`` on ``side`` (FLAT ignores quantity).
+
+    ``sizing`` and ``stop_price`` as in Enter.
+    """
 
     instrument_id: InstrumentId
     side: PositionSide
     reason: str
     quantity: Quantity | None = None
     price: Price | None = None
+    sizing: Sizing | None = None
+    stop_price: Price | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +115,113 @@ class Alert:
 
 
 type MoneyIntent = Enter | Exit | Target
+
+# --- what the capital manager alone may return: orders of any strategy, and its own changes -----
+
+
+@dataclass(frozen=True, slots=True)
+class Revoke:
+    """Cancel one resting order of any strategy."""
+
+    strategy: str
+    order_id: ClientOrderId
+    instrument_id: InstrumentId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten:
+    """Close a strategy's position at the market, through a grant of its own."""
+
+    strategy: str
+    instrument_id: InstrumentId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationSet:
+    """A strategy's share of a venue's equity from now on; shares are in 10**-9.
+
+    ``base_ppb`` is what the method gave, ``share_ppb`` what is left of it after stage and brakes;
+    ``reason`` gives the arithmetic.
+    """
+
+    venue: str
+    strategy: str
+    base_ppb: int
+    share_ppb: int
+    amount: Money
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageChanged:
+    """A strategy's roll-out moved to ``stage`` of ``stages`` (from 1)."""
+
+    strategy: str
+    stage: int
+    stages: int
+    share_ppb: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrakePulled:
+    """A brake holds ``scope``: a strategy, a venue, or all of it.
+
+    ``factor_ppb`` of 0 stops new risk, more than 0 scales allocations. ``until_ns`` of 0 means:
+    until its own condition lets go.
+    """
+
+    brake: str
+    scope: str
+    factor_ppb: int
+    until_ns: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrakeReleased:
+    """A brake let go."""
+
+    brake: str
+    scope: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StrategySample:
+    """A strategy on a venue at a moment; ``profit`` is realised and open, fees included."""
+
+    venue: str
+    strategy: str
+    allocation: Money
+    reserved: Money
+    committed: Money
+    profit: Money
+
+
+@dataclass(frozen=True, slots=True)
+class VenueSample:
+    """A venue's money at a moment: equity = free + reserved + committed + unsettled, at cost.
+
+    ``marked`` is the equity at the last prices.
+    """
+
+    venue: str
+    equity: Money
+    free: Money
+    reserved: Money
+    committed: Money
+    unsettled: Money
+    marked: Money
+
+
+type CapitalState = (
+    AllocationSet | StageChanged | BrakePulled | BrakeReleased | StrategySample | VenueSample
+)
 type Intent = MoneyIntent | Cancel | Wake | Alert
+type CapitalIntent = Wake | Alert | Revoke | Flatten | CapitalState
 
 # --- answers of the capital manager ----------------------------------------------------------
 
@@ -103,11 +240,28 @@ class Limit(StrEnum):
     SYMBOL = "symbol"
     ALLOCATION = "allocation"
     CASH = "cash"
+    SIZING = "sizing"
+    PRICE_SANITY = "price_sanity"
+    STALE = "stale"
+    SECTOR = "sector"
+    STRATEGY = "strategy"
+    VENUE = "venue"
+    GROSS = "gross"
+    NET = "net"
+    OPEN_ORDERS = "open_orders"
+    ORDERS_PER_SECOND = "orders_per_second"
+    ORDERS_PER_DAY = "orders_per_day"
+    BRAKE = "brake"
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Permission for exactly one order; ``reserved`` is held until it fills or ends."""
+    """Permission for exactly one order; ``reserved`` is held until it fills or ends.
+
+    ``closes`` of the quantity reduces a position and needs no money; the rest is reserved at
+    ``worst``, the worst price the order may fill at. With both, a ledger can be folded from
+    grants and reports alone.
+    """
 
     strategy: str
     order_id: ClientOrderId
@@ -118,6 +272,8 @@ class Grant:
     reduces: bool
     reserved: Money
     reason: str
+    closes: Quantity | None = None
+    worst: Price | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,5 +393,33 @@ class PositionUpdate:
     ts_ns: int
 
 
-type Report = OrderUpdate | Fill | PositionUpdate
+@dataclass(frozen=True, slots=True)
+class RepeatedFill:
+    """A venue reported a trade once more; it was counted the first time and changes nothing."""
+
+    strategy: str
+    order_id: ClientOrderId
+    instrument_id: InstrumentId
+    trade_id: str
+    ts_ns: int
+
+
+class KillAction(StrEnum):
+    """What people may ask of the kill switch."""
+
+    PULL = "pull"
+    FLATTEN = "flatten"
+    RELEASE = "release"
+
+
+@dataclass(frozen=True, slots=True)
+class KillSwitch:
+    """People pull the kill switch, have positions closed as well, or let it go again."""
+
+    action: KillAction
+    reason: str
+    ts_ns: int
+
+
+type Report = OrderUpdate | Fill | PositionUpdate | RepeatedFill | KillSwitch
 type Input = Started | TimerFired | Report

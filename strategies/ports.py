@@ -11,10 +11,11 @@ from typing import Protocol
 from nautilus_trader.model import ClientOrderId, InstrumentId, OrderSide, Price, Quantity
 
 from strategies.messages import (
+    CapitalIntent,
     Command,
     Fill,
     Grant,
-    Intent,
+    KillSwitch,
     MoneyIntent,
     OrderUpdate,
     PositionUpdate,
@@ -32,16 +33,29 @@ class Kind(StrEnum):
     ORDER = "order"
     FILL = "fill"
     POSITION = "position"
+    REPEAT = "repeat"
+    KILL = "kill"
     INTENT = "intent"
     GRANT = "grant"
     REFUSAL = "refusal"
     COMMAND = "command"
+    CAPITAL = "capital"
     GAP = "gap"
     FAULT = "fault"
     ENDED = "ended"
 
 
-INPUT_KINDS = frozenset({Kind.STARTED, Kind.TIMER, Kind.ORDER, Kind.FILL, Kind.POSITION})
+INPUT_KINDS = frozenset(
+    {
+        Kind.STARTED,
+        Kind.TIMER,
+        Kind.ORDER,
+        Kind.FILL,
+        Kind.POSITION,
+        Kind.REPEAT,
+        Kind.KILL,
+    }
+)
 
 ID_BITS = 20
 """A message id is ``(seq << ID_BITS) | k``: the k-th message of delivery ``seq``; k = 0 is the
@@ -119,6 +133,9 @@ class Marks(Protocol):
     def price(self, instrument_id: InstrumentId) -> Price | None:
         """Last trade, bar close or quote mid rounded down to the tick; None before the first."""
 
+    def seen_ns(self, instrument_id: InstrumentId) -> int | None:
+        """When that price was delivered, market time; None before the first."""
+
     def position(self, strategy: str, instrument_id: InstrumentId) -> int:
         """Signed position in the engine's raw quantity units."""
 
@@ -126,20 +143,22 @@ class Marks(Protocol):
 class CapitalManager(Protocol):
     """The decider that owns the money; asked synchronously by the host."""
 
-    def on_start(self, ts_ns: int) -> Sequence[Intent]: ...
+    def on_start(self, ts_ns: int) -> Sequence[CapitalIntent]: ...
 
     def on_intent(
         self, strategy: str, intent: MoneyIntent, order_id: ClientOrderId, ts_ns: int
     ) -> Grant | Refusal:
         """Answer one intent; a Grant holds its reservation until the order ends."""
 
-    def on_timer(self, timer: TimerFired) -> Sequence[Intent]: ...
+    def on_timer(self, timer: TimerFired) -> Sequence[CapitalIntent]: ...
 
-    def on_fill(self, fill: Fill) -> Sequence[Intent]: ...
+    def on_fill(self, fill: Fill) -> Sequence[CapitalIntent]: ...
 
-    def on_position(self, update: PositionUpdate) -> Sequence[Intent]: ...
+    def on_position(self, update: PositionUpdate) -> Sequence[CapitalIntent]: ...
 
-    def on_order(self, update: OrderUpdate) -> Sequence[Intent]: ...
+    def on_order(self, update: OrderUpdate) -> Sequence[CapitalIntent]: ...
+
+    def on_kill(self, switch: KillSwitch) -> Sequence[CapitalIntent]: ...
 
 
 __all__ = [

@@ -10,7 +10,7 @@ from decimal import Decimal
 from nautilus_trader.model import InstrumentId
 
 from strategies.markets.facts import InstrumentFacts
-from strategies.messages import Intent, TimerFired, Wake
+from strategies.messages import CapitalIntent, TimerFired, Wake
 from strategies.ports import Marks
 
 
@@ -41,12 +41,12 @@ class PriceBands:
         """Return today's band, None where the market has none or no price is known yet."""
         return self._bands.get(instrument_id)
 
-    def on_start(self, ts_ns: int) -> Sequence[Intent]:
+    def on_start(self, ts_ns: int) -> Sequence[CapitalIntent]:
         """Ask to be woken just before the next session of each limited market."""
         venues = sorted({fact.market.venue for fact in self._facts.values()})
         return [wake for venue in venues for wake in self._next(venue, ts_ns)]
 
-    def on_timer(self, timer: TimerFired) -> Sequence[Intent]:
+    def on_timer(self, timer: TimerFired) -> Sequence[CapitalIntent]:
         """Fix the bands of the venue the timer names, and ask for the next session."""
         venue = timer.name.removeprefix(_PREFIX)
         for instrument_id, fact in self._facts.items():
@@ -57,7 +57,7 @@ class PriceBands:
                 self._set(instrument_id, last.raw)
         return self._next(venue, timer.ts_ns)
 
-    def _next(self, venue: str, ts_ns: int) -> Sequence[Intent]:
+    def _next(self, venue: str, ts_ns: int) -> Sequence[CapitalIntent]:
         market = next(f.market for f in self._facts.values() if f.market.venue == venue)
         session = market.sessions.next_after(ts_ns + 1)
         if session is None:

@@ -1,8 +1,13 @@
-"""One venue's money, folded from fills and position updates.
+"""One venue's money, folded from grants, fills and position updates.
 
 Rule: every amount is an integer in the engine's raw units (10**16 to one), per currency. Cash and
 spot accounts equal the engine's balances to the last unit; margin accounts take realised P&L from
 the engine's position events, because the engine rounds it fill by fill.
+
+At every step equity = free + reserved + committed + unsettled, where *equity* is cash plus open
+positions at cost (margin: cash alone, positions are bound in it), *committed* what open positions
+cost, *reserved* what open orders may still take, *unsettled* the proceeds of sales that have not
+arrived and that no order has bound, and *free* the rest.
 """
 
 from collections.abc import Mapping
@@ -10,7 +15,9 @@ from dataclasses import dataclass, field
 
 from nautilus_trader.model import ClientOrderId, Currency, InstrumentId, Money, OrderSide
 
+from strategies.capital.settlement import Settlement
 from strategies.markets.facts import RAW_DIGITS, RAW_ONE, InstrumentFacts
+from strategies.markets.sessions import ContinuousDays
 from strategies.messages import Fill, PositionUpdate
 
 _UNITS = tuple(int(10 ** (RAW_DIGITS - digits)) for digits in range(RAW_DIGITS + 1))
@@ -36,18 +43,23 @@ class Holding:
     net_raw: int = 0
     cost_raw: int = 0
 
-    def apply(self, signed_raw: int, value_raw: int) -> None:
-        """Fold in a fill of ``signed_raw`` worth ``value_raw``; a flip reopens at its price."""
+    def apply(self, signed_raw: int, value_raw: int) -> int:
+        """Fold in a fill of ``signed_raw`` worth ``value_raw``; a flip reopens at its price.
+
+        Returns what it realised before fees, by average cost.
+        """
         if self.net_raw == 0 or (self.net_raw > 0) == (signed_raw > 0):
             self.cost_raw += value_raw
-        elif abs(signed_raw) <= abs(self.net_raw):
-            self.cost_raw -= self.cost_raw * abs(signed_raw) // abs(self.net_raw)
-        else:
-            opened = abs(signed_raw) - abs(self.net_raw)
-            self.cost_raw = value_raw * opened // abs(signed_raw)
+            self.net_raw += signed_raw
+            return 0
+        size, held, was_long = abs(signed_raw), abs(self.net_raw), self.net_raw > 0
+        before = self.cost_raw
+        opened_value = value_raw * (size - held) // size if size > held else 0
+        self.cost_raw = opened_value if size >= held else before - before * size // held
         self.net_raw += signed_raw
-        if self.net_raw == 0:
-            self.cost_raw = 0
+        proceeds = value_raw - opened_value
+        cost = before if size >= held else before - self.cost_raw
+        return proceeds - cost if was_long else cost - proceeds
 
 
 RATE_SCALE = 10**9
@@ -90,31 +102,38 @@ class VenueLedger:
     """Balances, open reservations and holdings of one venue.
 
     ``committed_raw`` is the cost of open positions by strategy; ``reserved_raw`` what open orders
-    may still take, by strategy. Both in the venue's currency.
+    may still take, by strategy; ``realized_raw`` what each strategy earned, fees taken off. All in
+    the venue's currency. ``long_raw`` and ``short_raw`` are ``committed`` by side, ``buying_raw``
+    and ``selling_raw`` are ``reserved`` by side.
     """
 
     venue: str
     margin: bool
     currency: Currency
     balances_raw: dict[str, int] = field(default_factory=dict)
+    settlement: Settlement = field(default_factory=lambda: Settlement(0, ContinuousDays()))
     reservations: dict[ClientOrderId, Reservation] = field(default_factory=dict)
     holdings: dict[tuple[str, InstrumentId], Holding] = field(default_factory=dict)
     committed_raw: dict[str, int] = field(default_factory=dict)
     reserved_raw: dict[str, int] = field(default_factory=dict)
+    realized_raw: dict[str, int] = field(default_factory=dict)
     symbol_raw: dict[InstrumentId, int] = field(default_factory=dict)
-    pending_raw: dict[tuple[str, InstrumentId], int] = field(default_factory=dict)
+    buys_left_raw: dict[tuple[str, InstrumentId], int] = field(default_factory=dict)
+    sales_left_raw: dict[tuple[str, InstrumentId], int] = field(default_factory=dict)
+    long_raw: int = 0
+    short_raw: int = 0
+    buying_raw: int = 0
+    selling_raw: int = 0
+    trades: set[tuple[ClientOrderId, str]] = field(default_factory=set)
 
     def holding(self, strategy: str, symbol: InstrumentId) -> Holding:
-        """Return a strategy's holding, made on first use."""
-        key = (strategy, symbol)
-        found = self.holdings.get(key)
-        if found is None:
-            found = self.holdings[key] = Holding()
-        return found
+        """Return a strategy's holding; one that is flat is not kept."""
+        return self.holdings.get((strategy, symbol)) or Holding()
 
-    def pending(self, strategy: str, symbol: InstrumentId) -> int:
-        """Return the signed quantity of a strategy's open orders in one instrument."""
-        return self.pending_raw.get((strategy, symbol), 0)
+    def pending(self, strategy: str, symbol: InstrumentId) -> tuple[int, int]:
+        """Return what a strategy's open orders in one instrument may still buy and sell."""
+        key = (strategy, symbol)
+        return self.buys_left_raw.get(key, 0), self.sales_left_raw.get(key, 0)
 
     def cash_raw(self) -> int:
         """Return the venue's balance in its own currency."""
@@ -122,14 +141,33 @@ class VenueLedger:
 
     def total_reserved_raw(self) -> int:
         """Return what all open orders together may still take."""
-        return sum(self.reserved_raw.values())
+        return self.buying_raw + self.selling_raw
 
     def total_committed_raw(self) -> int:
         """Return what all open positions cost."""
-        return sum(self.committed_raw.values())
+        return self.long_raw + self.short_raw
+
+    def use_raw(self, strategy: str) -> int:
+        """Return what a strategy's positions cost and its orders may still take."""
+        return self.committed_raw.get(strategy, 0) + self.reserved_raw.get(strategy, 0)
+
+    def unsettled_raw(self) -> int:
+        """Return proceeds of sales that have not arrived and that no order has bound."""
+        proceeds = self.settlement.total_raw
+        if not self.settlement.proceeds_buy:
+            return proceeds
+        return max(0, proceeds - self.total_reserved_raw())
 
     def free_raw(self) -> int:
-        """Return what new orders may take: on margin, positions bind their full cost."""
+        """Return what is settled and unbound: on margin, positions bind their full cost."""
+        return self._unbound_raw() - self.unsettled_raw()
+
+    def spendable_raw(self) -> int:
+        """Return what new orders may take: unsettled proceeds too where the venue lets them buy."""
+        unbound = self._unbound_raw()
+        return unbound if self.settlement.proceeds_buy else unbound - self.settlement.total_raw
+
+    def _unbound_raw(self) -> int:
         bound = self.total_committed_raw() if self.margin else 0
         return self.cash_raw() - self.total_reserved_raw() - bound
 
@@ -150,25 +188,60 @@ class VenueLedger:
         if reservation is not None:
             self._move(reservation, -1, reservation.amount_raw(), reservation.left_raw)
 
-    def settle(self, fill: Fill, facts: InstrumentFacts) -> None:
-        """Book a fill: holdings always, balances on cash accounts."""
+    def settle(self, fill: Fill, facts: InstrumentFacts) -> int | None:
+        """Book a fill: holdings always, balances on cash accounts.
+
+        Returns what it earned, fees taken off; None where the trade was booked before. A fill of
+        an order that has ended is booked like any other: the venue made it.
+        """
+        key = (fill.order_id, fill.trade_id)
+        if key in self.trades:
+            return None
+        self.trades.add(key)
         self._use_reservation(fill)
-        symbol = fill.instrument_id
         value = notional_raw(fill.price.raw, fill.quantity.raw, facts.currency)
-        buys = fill.side == OrderSide.BUY
-        signed = fill.quantity.raw if buys else -fill.quantity.raw
+        earned = self._hold(fill, value)
+        fee = fill.commission
+        if fee.currency == self.currency:
+            earned -= fee.raw
+        self.realized_raw[fill.strategy] = self.realized_raw.get(fill.strategy, 0) + earned
+        if not self.margin:
+            self._exchange(fill, facts, value)
+        return earned
+
+    def _hold(self, fill: Fill, value: int) -> int:
+        """Fold a fill into its holding and the sums over holdings; return what it realised."""
+        symbol = fill.instrument_id
+        signed = fill.quantity.raw if fill.side == OrderSide.BUY else -fill.quantity.raw
         holding = self.holding(fill.strategy, symbol)
-        before = holding.cost_raw
-        holding.apply(signed, value)
+        before, was_short = holding.cost_raw, holding.net_raw < 0
+        realized = holding.apply(signed, value)
         change = holding.cost_raw - before
         self.committed_raw[fill.strategy] = self.committed_raw.get(fill.strategy, 0) + change
         self.symbol_raw[symbol] = self.symbol_raw.get(symbol, 0) + change
-        if self.margin:
-            return
-        self._add(fill.commission.currency.code, -fill.commission.raw)
+        for short, cost in ((was_short, -before), (holding.net_raw < 0, holding.cost_raw)):
+            if short:
+                self.short_raw += cost
+            else:
+                self.long_raw += cost
+        if holding.net_raw:
+            self.holdings[fill.strategy, symbol] = holding
+        else:
+            self.holdings.pop((fill.strategy, symbol), None)
+        return realized
+
+    def _exchange(self, fill: Fill, facts: InstrumentFacts, value: int) -> None:
+        """Move cash and assets of a cash account."""
+        buys, fee = fill.side == OrderSide.BUY, fill.commission
+        self._add(fee.currency.code, -fee.raw)
         self._add(facts.currency.code, -value if buys else value)
         if facts.base is not None:
-            self._add(facts.base.code, signed)
+            self._add(facts.base.code, fill.quantity.raw if buys else -fill.quantity.raw)
+        own_fee = fee.raw if fee.currency == facts.currency else 0
+        if buys:
+            self.settlement.bought(value + own_fee)
+        else:
+            self.settlement.sold(value - own_fee, fill.ts_ns)
 
     def position(self, update: PositionUpdate) -> None:
         """Take the realised P&L of one step, fees included, on margin accounts."""
@@ -198,8 +271,16 @@ class VenueLedger:
 
     def _move(self, reservation: Reservation, sign: int, money: int, quantity: int) -> None:
         strategy, symbol = reservation.strategy, reservation.facts.instrument_id
-        self.reserved_raw[strategy] = self.reserved_raw.get(strategy, 0) + sign * money
-        self.symbol_raw[symbol] = self.symbol_raw.get(symbol, 0) + sign * money
-        signed = quantity if reservation.side == OrderSide.BUY else -quantity
-        key = (strategy, symbol)
-        self.pending_raw[key] = self.pending_raw.get(key, 0) + sign * signed
+        change, buys = sign * money, reservation.side == OrderSide.BUY
+        self.reserved_raw[strategy] = self.reserved_raw.get(strategy, 0) + change
+        self.symbol_raw[symbol] = self.symbol_raw.get(symbol, 0) + change
+        if buys:
+            self.buying_raw += change
+        else:
+            self.selling_raw += change
+        left, key = self.buys_left_raw if buys else self.sales_left_raw, (strategy, symbol)
+        pending = left.get(key, 0) + sign * quantity
+        if pending:
+            left[key] = pending
+        else:
+            left.pop(key, None)

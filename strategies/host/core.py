@@ -328,9 +328,7 @@ class Host:
             case RepeatedFill():
                 self._repeat(entry_id, self._record(report.order_id), report)
             case KillSwitch():
-                self._journal.append(
-                    entry_id, report.ts_ns, Kind.KILL, "host", 0, entry_id, report
-                )
+                self._journal.append(entry_id, report.ts_ns, Kind.KILL, "host", 0, entry_id, report)
                 self._change(self._capital.on_kill(report), report.ts_ns, entry_id, entry_id)
             case OrderUpdate():
                 self._update(entry_id, report)
@@ -576,6 +574,4 @@ class Host:
 
 
 def _repeated(fill: Fill) -> RepeatedFill:
-    return RepeatedFill(
-        fill.strategy, fill.order_id, fill.instrument_id, fill.trade_id, fill.ts_ns
-    )
+    return RepeatedFill(fill.strategy, fill.order_id, fill.instrument_id, fill.trade_id, fill.ts_ns)

@@ -16,7 +16,17 @@ from nautilus_trader.model import (
     Quantity,
 )
 
-from strategies.messages import Alert, Cancel, Enter, Intent, MoneyIntent, Target, Wake
+from strategies.messages import (
+    Alert,
+    Cancel,
+    Enter,
+    Exit,
+    Intent,
+    MoneyIntent,
+    Sizing,
+    Target,
+    Wake,
+)
 
 KINDS = (*get_args(MoneyIntent.__value__), Cancel, Wake, Alert)
 TS_NS_MAX = (1 << 63) - 1
@@ -62,8 +72,13 @@ def _wrong_money(intent: MoneyIntent) -> str | None:
         PositionSide.FLAT,
     ):
         return f"its side is {intent.side!r}; give PositionSide.LONG, SHORT or FLAT"
-    return _wrong_part("quantity", intent.quantity, Quantity) or _wrong_part(
+    wrong = _wrong_part("quantity", intent.quantity, Quantity) or _wrong_part(
         "price", intent.price, Price
+    )
+    if wrong is not None or isinstance(intent, Exit):
+        return wrong
+    return _wrong_part("sizing", intent.sizing, Sizing) or _wrong_part(
+        "stop_price", intent.stop_price, Price
     )
 
 

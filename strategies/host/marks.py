@@ -61,6 +61,11 @@ class LastPrices:
         """Return the last price, None before the first."""
         return self._marks[instrument_id].price()
 
+    def seen_ns(self, instrument_id: InstrumentId) -> int | None:
+        """Return when the last price was delivered, None before the first."""
+        event = self._marks[instrument_id].event
+        return None if event is None else event.ts_init
+
     def position(self, strategy: str, instrument_id: InstrumentId) -> int:
         """Return a strategy's signed position in raw units."""
         return self._strategies[strategy].position(instrument_id).net_raw

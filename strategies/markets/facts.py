@@ -49,6 +49,8 @@ class MarketFacts:
 
     ``price_limit_ratio``: largest daily move either way (0.30 on KRX), None where there is none.
     ``margin``: fills move realised P&L only (True), or cash and assets change hands (False).
+    ``settlement_sessions``: how many sessions after a sale its proceeds arrive (0: at once);
+    ``proceeds_buy``: whether they may pay for purchases before they do.
     """
 
     venue: str
@@ -61,6 +63,8 @@ class MarketFacts:
     taker_rate: Decimal
     sell_tax_rate: Decimal
     sessions: SessionCalendar
+    settlement_sessions: int = 0
+    proceeds_buy: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,6 +56,11 @@ Source: Enforcement Decree of the Securities Transaction Tax Act, pre-announced 
 0.30 % before)."""
 
 
+SETTLEMENT_SESSIONS = 2
+"""Shares and cash change hands on the second trading day after the trade (T+2); until then the
+proceeds of a sale may pay for purchases."""
+
+
 @dataclass(frozen=True, slots=True)
 class KrxTicks:
     """KRX's price grid on raw integers: the tick depends on the band the price lies in."""
@@ -150,6 +155,7 @@ def market(
         taker_rate=commission_rate,
         sell_tax_rate=sell_tax_rate,
         sessions=sessions,
+        settlement_sessions=SETTLEMENT_SESSIONS,
     )
 
 

@@ -1,5 +1,6 @@
 """A capital manager with prices set by hand, for table tests and stateful tests."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -14,13 +15,24 @@ from nautilus_trader.model import (
     Quantity,
 )
 
-from strategies.capital.fixed_weights import CapitalConfig, FixedWeights
+from strategies.capital.config import CapitalConfig, LimitRules
 from strategies.capital.ledger import VenueLedger
+from strategies.capital.manager import Capital
+from strategies.capital.settlement import Settlement
 from strategies.markets import binance, krx
 from strategies.markets.facts import RAW_ONE, InstrumentFacts
 from strategies.markets.instruments import facts_of
 from strategies.markets.sessions import ListedSessions, Session
-from strategies.messages import Fill, Grant, MoneyIntent, OrderState, OrderUpdate, Refusal
+from strategies.messages import (
+    CapitalIntent,
+    Fill,
+    Grant,
+    MoneyIntent,
+    OrderState,
+    OrderUpdate,
+    Refusal,
+    TimerFired,
+)
 
 KRW = Currency.from_str("KRW")
 USDT = Currency.from_str("USDT")
@@ -49,16 +61,23 @@ class Prices:
     """The Marks port, set by hand."""
 
     prices: dict[InstrumentId, Price] = field(default_factory=dict)
+    seen: dict[InstrumentId, int] = field(default_factory=dict)
 
     def price(self, instrument_id: InstrumentId) -> Price | None:
         return self.prices.get(instrument_id)
+
+    def seen_ns(self, instrument_id: InstrumentId) -> int | None:
+        return self.seen.get(instrument_id)
 
     def position(self, strategy: str, instrument_id: InstrumentId) -> int:
         raise AssertionError("the capital manager folds positions itself")
 
 
 class Books:
-    """Two venues, 10,000,000 KRW and 100,000 USDT, and what a test wants to ask of them."""
+    """Two venues, 10,000,000 KRW and 100,000 USDT, and what a test wants to ask of them.
+
+    ``rules`` are families of CapitalConfig by name. ``said`` is all that the manager returned.
+    """
 
     def __init__(
         self,
@@ -66,6 +85,8 @@ class Books:
         weights: dict[str, str] | None = None,
         order_max: dict[str, int] | None = None,
         symbol_max: dict[str, int] | None = None,
+        limits: LimitRules | None = None,
+        **rules: object,
     ) -> None:
         facts = facts or (krx_facts(), perp_facts())
         self.facts = {fact.instrument_id: fact for fact in facts}
@@ -75,58 +96,128 @@ class Books:
         starting = {"KRX": 10_000_000 * RAW_ONE, "BINANCE": 100_000 * RAW_ONE}
         self.ledgers = {
             venue: VenueLedger(
-                venue, market.margin, market.currency, {market.currency.code: starting[venue]}
+                venue,
+                market.margin,
+                market.currency,
+                {market.currency.code: starting[venue]},
+                Settlement(market.settlement_sessions, market.sessions, market.proceeds_buy),
             )
             for venue, market in venues.items()
         }
         on_venue = {v: sum(f.market.venue == v for f in facts) for v in venues}
-        self.capital = FixedWeights(
-            CapitalConfig(
-                weights={name: Decimal(weight) for name, weight in named.items()},
-                symbols={(name, venue): n for name in named for venue, n in on_venue.items()},
+        self.config = CapitalConfig(
+            weights={name: Decimal(weight) for name, weight in named.items()},
+            symbols={(name, venue): n for name in named for venue, n in on_venue.items()},
+            limits=limits
+            or LimitRules(
                 order_max_raw={c: n * RAW_ONE for c, n in (order_max or {}).items()},
                 symbol_max_raw={c: n * RAW_ONE for c, n in (symbol_max or {}).items()},
+                orders_per_second=0,
             ),
-            self.facts,
-            self.ledgers,
-            self.marks,
+            **rules,
         )
+        self.capital = Capital(self.config, self.facts, self.ledgers, self.marks)
+        self.said: list[CapitalIntent] = []
+        self.journal: list[tuple[object, int]] = []
+        self.now_ns = 0
         self._orders = 0
+        self._trades = 0
 
     def mark(self, instrument_id: InstrumentId, text: str) -> None:
-        """Set the last price."""
+        """Set the last price, seen now."""
         self.marks.prices[instrument_id] = Price.from_str(text)
+        self.marks.seen[instrument_id] = self.now_ns
+
+    def hear(self, message: object, said: Iterable[CapitalIntent]) -> list[CapitalIntent]:
+        """Journal an input and what the manager said to it."""
+        answers = list(said)
+        self.journal += [(message, self.now_ns), *((each, self.now_ns) for each in answers)]
+        self.said += answers
+        return answers
+
+    def start(self) -> list[CapitalIntent]:
+        """Start the run now."""
+        return self.hear(None, self.capital.on_start(self.now_ns))
+
+    def ring(self, name: str, at_ns: int) -> list[CapitalIntent]:
+        """Let a timer fire at a time."""
+        self.now_ns = at_ns
+        timer = TimerFired("capital", name, at_ns, at_ns)
+        return self.hear(timer, self.capital.on_timer(timer))
 
     def ask(self, strategy: str, intent: MoneyIntent) -> Grant | Refusal:
         """Ask for money under a new order id."""
         self._orders += 1
-        return self.capital.on_intent(strategy, intent, ClientOrderId(f"O{self._orders}"), 0)
+        order_id = ClientOrderId(f"O{self._orders}")
+        answer = self.capital.on_intent(strategy, intent, order_id, self.now_ns)
+        self.journal.append((answer, self.now_ns))
+        return answer
 
-    def fill(
+    def a_fill(
         self, grant: Grant, text: str, quantity: str | None = None, fee: str | None = None
     ) -> Fill:
-        """Fill a grant, wholly or in part, at a price."""
+        """Make a fill of a grant, wholly or in part, at a price, under a new trade id."""
+        self._trades += 1
         currency = self.facts[grant.instrument_id].currency
-        fill = Fill(
+        return Fill(
             grant.strategy,
             grant.order_id,
             grant.instrument_id,
-            "T",
+            f"T{self._trades}",
             grant.side,
             grant.quantity if quantity is None else Quantity.from_str(quantity),
             Price.from_str(text),
             Money.from_str(f"{fee or 0} {currency.code}"),
             LiquiditySide.TAKER,
-            0,
+            self.now_ns,
         )
-        self.capital.on_fill(fill)
+
+    def fill(
+        self, grant: Grant, text: str, quantity: str | None = None, fee: str | None = None
+    ) -> Fill:
+        """Fill a grant, wholly or in part, at a price."""
+        fill = self.a_fill(grant, text, quantity, fee)
+        self.hear(fill, self.capital.on_fill(fill))
         return fill
 
-    def end(self, grant: Grant, state: OrderState = OrderState.CANCELED) -> None:
+    def end(self, grant: Grant, state: OrderState = OrderState.CANCELED) -> list[CapitalIntent]:
         """End a grant's order."""
-        self.capital.on_order(
-            OrderUpdate(grant.strategy, grant.order_id, grant.instrument_id, state, "", 0)
+        update = OrderUpdate(
+            grant.strategy, grant.order_id, grant.instrument_id, state, "", self.now_ns
         )
+        return self.hear(update, self.capital.on_order(update))
+
+    def folded(self) -> "Books":
+        """Return new books into which everything journalled was folded."""
+        again = Books(
+            *self.facts.values(),
+            weights={name: str(weight) for name, weight in self.config.weights.items()},
+            limits=self.config.limits,
+            allocation=self.config.allocation,
+            stages=self.config.stages,
+            brakes=self.config.brakes,
+            conversion=self.config.conversion,
+            sample_ns=self.config.sample_ns,
+        )
+        for message, ts_ns in self.journal:
+            again.capital.fold(message, ts_ns)
+        return again
 
 
 BUY, SELL = OrderSide.BUY, OrderSide.SELL
+
+
+def granted(answer: Grant | Refusal) -> Grant:
+    """Return a grant, or fail with the refusal."""
+    assert isinstance(answer, Grant), answer
+    return answer
+
+
+def refused(answer: Grant | Refusal) -> Refusal:
+    """Return a refusal, or fail with the grant."""
+    assert isinstance(answer, Refusal), answer
+    return answer
+
+
+def quantity(text: str) -> Quantity:
+    return Quantity.from_str(text)

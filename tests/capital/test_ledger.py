@@ -1,16 +1,44 @@
-"""The ledger adds up after any interleaving of grants, partial fills and ends."""
+"""The ledger adds up after any interleaving of what strategies, venues and restarts can do.
 
+The model beside it keeps its own sums from the messages alone: cash from fills, open orders from
+grants and reports, profits from first-in average cost.
+"""
+
+from collections.abc import Sequence
 from decimal import Decimal
 
-from books import BTC, SAMSUNG, Books, krx_facts, perp_facts
+import pytest
+from books import BTC, BUY, HOUR_NS, HYNIX, SAMSUNG, SELL, Books, granted, krx_facts, perp_facts
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
-from nautilus_trader.model import Currency, Money, OrderSide, Price, Quantity
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    multiple,
+    rule,
+)
+from nautilus_trader.model import (
+    Currency,
+    InstrumentId,
+    Money,
+    PositionSide,
+    Price,
+    Quantity,
+)
 
-from strategies.capital.ledger import Holding, notional_raw
+from strategies.capital.config import LimitRules
+from strategies.capital.ledger import Holding, VenueLedger, fee_raw, notional_raw
 from strategies.markets.facts import RAW_ONE
-from strategies.messages import Enter, Exit, Grant
+from strategies.messages import (
+    Enter,
+    Exit,
+    Fill,
+    Grant,
+    OrderState,
+    PositionUpdate,
+    Target,
+)
 
 
 @given(
@@ -25,109 +53,359 @@ def test_notional_rounds_as_the_engine_rounds_money(price: Decimal, size: Decima
 
 
 @given(st.lists(st.tuples(st.integers(-50, 50).filter(bool), st.integers(1, 500))))
-def test_a_holding_costs_nothing_exactly_when_it_is_flat(fills: list[tuple[int, int]]) -> None:
+def test_a_holding_costs_nothing_when_flat_and_loses_no_money(
+    fills: list[tuple[int, int]],
+) -> None:
     holding = Holding()
-    net = 0
+    net = paid = realized = 0
     for quantity, price in fills:
-        holding.apply(quantity * RAW_ONE, abs(quantity) * price * RAW_ONE)
+        realized += holding.apply(quantity * RAW_ONE, abs(quantity) * price * RAW_ONE)
         net += quantity
+        paid += quantity * price * RAW_ONE
         assert holding.net_raw == net * RAW_ONE
         assert holding.cost_raw >= 0
         assert (holding.cost_raw == 0) == (net == 0)
+        # What was paid is what is held at cost, less what was realised.
+        assert paid == (holding.cost_raw if net > 0 else -holding.cost_raw) - realized
+
+
+LIMITS = LimitRules(
+    order_max_raw={"KRW": 3_000_000 * RAW_ONE, "USDT": 30_000 * RAW_ONE},
+    symbol_max_raw={"KRW": 5_000_000 * RAW_ONE, "USDT": 60_000 * RAW_ONE},
+    strategy_max_raw={"KRW": 4_500_000 * RAW_ONE, "USDT": 45_000 * RAW_ONE},
+    venue_max_raw={"KRX": 8_000_000 * RAW_ONE},
+    gross_max_raw={"USDT": 80_000 * RAW_ONE},
+    net_max_raw={"USDT": 40_000 * RAW_ONE},
+    sectors={SAMSUNG: "chips", HYNIX: "chips"},
+    sector_share=Decimal("0.6"),
+    open_orders=12,
+    orders_per_second=0,
+)
+PRICES = {SAMSUNG: (69_000, 70_000, 70_700), HYNIX: (199_000, 200_000, 202_000)}
 
 
 class Interleavings(RuleBasedStateMachine):
-    """Two strategies, two venues, orders that fill in parts, end early, or both."""
+    """Three strategies, two venues, two currencies; venues fill, refuse, repeat and are late."""
 
     orders: Bundle[Grant] = Bundle("orders")
 
     def __init__(self) -> None:
         super().__init__()
-        self.books = Books(krx_facts(), perp_facts())
-        self.books.mark(SAMSUNG, "70000")
-        self.books.mark(BTC, "50000.0")
+        self.books = Books(
+            krx_facts(),
+            krx_facts("000660"),
+            perp_facts(),
+            weights={"a": "0.4", "b": "0.35", "c": "0.25"},
+            limits=LIMITS,
+        )
+        self.books.now_ns = 24 * HOUR_NS + 1
+        for symbol in (SAMSUNG, HYNIX, BTC):
+            self.books.mark(symbol, self._price(symbol, 1))
         self.left: dict[str, int] = {}
+        self.open: dict[str, Grant] = {}
+        self.fills: list[Fill] = []
         self.cash = {"KRX": 10_000_000 * RAW_ONE, "BINANCE": 100_000 * RAW_ONE}
+        self.late = False
+
+    def _price(self, symbol: InstrumentId, at: int) -> str:
+        """Return a price of the fixed three: better, last, and the worst allowed for a buy."""
+        if symbol == BTC:
+            return ("49500.0", "50000.0", "50500.0")[at]
+        return str(PRICES[symbol][at])
+
+    # --- what strategies do ---
 
     @rule(
         target=orders,
-        strategy=st.sampled_from(["a", "b"]),
-        instrument=st.sampled_from([SAMSUNG, BTC]),
-        lots=st.integers(1, 120),
+        strategy=st.sampled_from("abc"),
+        symbol=st.sampled_from([SAMSUNG, HYNIX, BTC]),
+        side=st.sampled_from([BUY, SELL]),
+        lots=st.one_of(st.none(), st.integers(1, 120)),
     )
-    def enter(self, strategy: str, instrument: object, lots: int) -> object:
-        text = str(lots) if instrument == SAMSUNG else f"{Decimal(lots) / 100:.3f}"
-        intent = Enter(instrument, OrderSide.BUY, "r", Quantity.from_str(text))
-        return self._taken(self.books.ask(strategy, intent))
+    def enter(self, strategy: str, symbol: InstrumentId, side: object, lots: int | None) -> object:
+        return self._ask(strategy, Enter(symbol, side, "r", self._size(symbol, lots)))
 
     @rule(
         target=orders,
-        strategy=st.sampled_from(["a", "b"]),
-        instrument=st.sampled_from([SAMSUNG, BTC]),
+        strategy=st.sampled_from("abc"),
+        symbol=st.sampled_from([SAMSUNG, HYNIX, BTC]),
+        lots=st.one_of(st.none(), st.integers(1, 60)),
     )
-    def leave(self, strategy: str, instrument: object) -> object:
-        return self._taken(self.books.ask(strategy, Exit(instrument, "r")))
+    def leave(self, strategy: str, symbol: InstrumentId, lots: int | None) -> object:
+        return self._ask(strategy, Exit(symbol, "r", self._size(symbol, lots)))
 
-    def _taken(self, answer: object) -> object:
+    @rule(
+        target=orders,
+        strategy=st.sampled_from("abc"),
+        side=st.sampled_from([PositionSide.LONG, PositionSide.SHORT, PositionSide.FLAT]),
+        lots=st.one_of(st.none(), st.integers(1, 60)),
+    )
+    def turn(self, strategy: str, side: PositionSide, lots: int | None) -> object:
+        return self._ask(strategy, Target(BTC, side, "r", self._size(BTC, lots)))
+
+    def _size(self, symbol: InstrumentId, lots: int | None) -> Quantity | None:
+        if lots is None:
+            return None
+        return Quantity.from_str(f"{Decimal(lots) / 100:.3f}" if symbol == BTC else str(lots))
+
+    def _ask(self, strategy: str, intent: Enter | Exit | Target) -> object:
+        before = self._numbers()
+        answer = self.books.ask(strategy, intent)
         if not isinstance(answer, Grant):
-            from hypothesis.stateful import multiple
-
+            assert self._numbers() == before, "a refusal changed the books"
             return multiple()
         self.left[str(answer.order_id)] = answer.quantity.raw
+        self.open[str(answer.order_id)] = answer
+        self._no_limit_is_exceeded(answer)
         return answer
 
-    @rule(order=orders, part=st.integers(1, 4))
-    def fill(self, order: Grant, part: int) -> None:
-        left = self.left.get(str(order.order_id), 0)
+    # --- what venues do ---
+
+    @rule(order=orders, part=st.integers(1, 4), at=st.integers(0, 2), fee=st.integers(0, 3))
+    def fill(self, order: Grant, part: int, at: int, fee: int) -> None:
+        """Fill a part at a price not worse than the worst; also after the order's end."""
+        left = self.left[str(order.order_id)]
         fact = self.books.facts[order.instrument_id]
-        raw = min(
-            left, max(fact.lot_raw, order.quantity.raw // part // fact.lot_raw * fact.lot_raw)
-        )
+        size = max(fact.lot_raw, order.quantity.raw // part // fact.lot_raw * fact.lot_raw)
+        raw = min(left, size)
         if raw == 0:
             return
+        self.late = self.late or str(order.order_id) not in self.open
         self.left[str(order.order_id)] = left - raw
-        text = "70000" if order.instrument_id == SAMSUNG else "50000.0"
-        size = Quantity.from_raw(raw, fact.size_precision)
-        fill = self.books.fill(order, text, str(size), fee="3")
-        venue = fact.market.venue
-        value = notional_raw(fill.price.raw, raw, fact.currency)
-        if venue == "KRX":
-            sign = -1 if fill.side == OrderSide.BUY else 1
-            self.cash[venue] += sign * value - 3 * RAW_ONE
+        if left == raw:
+            self.open.pop(str(order.order_id), None)
+        quantity = str(Quantity.from_raw(raw, fact.size_precision))
+        fill = self.books.fill(order, self._price(order.instrument_id, at), quantity, str(fee))
+        self.fills.append(fill)
+        self._pay(fill)
 
-    @rule(order=consumes(orders))
-    def cancel(self, order: Grant) -> None:
-        self.left[str(order.order_id)] = 0
-        self.books.end(order)
+    def _pay(self, fill: Fill) -> None:
+        fact = self.books.facts[fill.instrument_id]
+        venue = fact.market.venue
+        if venue == "KRX":
+            value = notional_raw(fill.price.raw, fill.quantity.raw, fact.currency)
+            self.cash[venue] -= fill.commission.raw + (value if fill.side == BUY else -value)
+            return
+        # The venue says what a step realised; here a fixed loss, which the ledger must take.
+        step = Money.from_str("-1 USDT")
+        update = PositionUpdate(BTC, PositionSide.LONG, fill.quantity, "0", step, self.books.now_ns)
+        self.books.hear(update, self.books.capital.on_position(update))
+        self.cash[venue] += step.raw
+
+    @rule(pick=st.randoms(use_true_random=False))
+    def repeat(self, pick: object) -> None:
+        """Report a fill once more."""
+        if self.fills:
+            before = self._numbers()
+            self.books.capital.on_fill(pick.choice(self.fills))
+            assert self._numbers() == before
+
+    @rule(
+        order=orders,
+        state=st.sampled_from(
+            [OrderState.CANCELED, OrderState.REJECTED, OrderState.EXPIRED, OrderState.DENIED]
+        ),
+    )
+    def end(self, order: Grant, state: OrderState) -> None:
+        self.open.pop(str(order.order_id), None)
+        self.books.end(order, state)
+
+    @rule(hours=st.integers(1, 30))
+    def wait(self, hours: int) -> None:
+        """Let time pass: proceeds of sales arrive."""
+        self.books.now_ns += hours * HOUR_NS
+        for symbol in (SAMSUNG, HYNIX, BTC):
+            self.books.mark(symbol, self._price(symbol, 1))
+        for ledger in self.books.ledgers.values():
+            ledger.settlement.arrive(self.books.now_ns)
+
+    # --- what must hold ---
+
+    def _no_limit_is_exceeded(self, grant: Grant) -> None:
+        """Fill everything that is open at its worst price, in thought: no limit is passed.
+
+        After a late fill the books may stand beyond a limit, which no grant has caused.
+        """
+        if self.late or grant.reduces:
+            return
+        reserved: dict[tuple[str, InstrumentId], int] = {}
+        for order in self.open.values():
+            key = (order.strategy, order.instrument_id)
+            reserved[key] = reserved.get(key, 0) + self._worst(order)
+        cost: dict[tuple[str, InstrumentId], int] = {}
+        for venue, ledger in self.books.ledgers.items():
+            for key, holding in ledger.holdings.items():
+                cost[key] = holding.cost_raw
+            spent = _of(reserved, lambda s, i, v=venue: i.venue.value == v)
+            bound = ledger.total_committed_raw() if ledger.margin else 0
+            fees = 10 * RAW_ONE * (1 + len(self.fills))
+            assert spent + bound <= self.cash[venue] + fees
+        use = {key: reserved.get(key, 0) + cost.get(key, 0) for key in {**reserved, **cost}}
+        mine = grant.strategy
+        code = "USDT" if grant.instrument_id == BTC else "KRW"
+        venue = grant.instrument_id.venue.value
+        freed = self._freed(grant)
+        at_venue = _of(use, lambda s, i: i.venue.value == venue) - freed
+        by_me = _of(use, lambda s, i: s == mine and i.venue.value == venue) - freed
+        of_symbol = _of(use, lambda s, i: i == grant.instrument_id) - freed
+        assert of_symbol <= LIMITS.symbol_max_raw[code]
+        assert by_me <= LIMITS.strategy_max_raw[code]
+        equity = self.books.ledgers[venue].book_equity_raw()
+        assert by_me <= int(equity * self.books.config.weights[mine])
+        if venue == "KRX":
+            assert at_venue <= LIMITS.venue_max_raw["KRX"]
+            assert at_venue <= int(equity * LIMITS.sector_share)
+        else:
+            assert at_venue <= LIMITS.gross_max_raw["USDT"]
+        assert len(self.open) <= LIMITS.open_orders
+
+    def _worst(self, order: Grant) -> int:
+        fact = self.books.facts[order.instrument_id]
+        done = order.quantity.raw - self.left[str(order.order_id)]
+        opens = order.quantity.raw - max(order.closes.raw, done)
+        value = notional_raw(order.worst.raw, opens, fact.currency)
+        return value + fee_raw(value, fact)
+
+    def _freed(self, grant: Grant) -> int:
+        """Return the cost of what this very grant closes before it opens."""
+        ledger = self.books.ledgers[grant.instrument_id.venue.value]
+        holding = ledger.holding(grant.strategy, grant.instrument_id)
+        held = abs(holding.net_raw)
+        return holding.cost_raw * min(grant.closes.raw, held) // held if held else 0
 
     @invariant()
     def adds_up(self) -> None:
         for venue, ledger in self.books.ledgers.items():
             assert ledger.cash_raw() == self.cash[venue]
-            held = sum(r.amount_raw() for r in ledger.reservations.values())
-            assert ledger.total_reserved_raw() == held
-            cost = sum(h.cost_raw for h in ledger.holdings.values())
+            orders = [o for o in self.open.values() if o.instrument_id.venue.value == venue]
+            assert ledger.total_reserved_raw() == sum(map(self._worst, orders))
+            cost = sum(holding.cost_raw for holding in ledger.holdings.values())
             assert ledger.total_committed_raw() == cost
-            assert sum(ledger.symbol_raw.values()) == held + cost
-            pending: dict[object, int] = {}
-            for reservation in ledger.reservations.values():
-                key = (reservation.strategy, reservation.facts.instrument_id)
-                signed = (
-                    reservation.left_raw
-                    if reservation.side == OrderSide.BUY
-                    else -reservation.left_raw
-                )
-                pending[key] = pending.get(key, 0) + signed
-            for key, raw in ledger.pending_raw.items():
-                assert raw == pending.get(key, 0)
+            parts = (
+                ledger.free_raw(),
+                ledger.total_reserved_raw(),
+                ledger.total_committed_raw(),
+                ledger.unsettled_raw(),
+            )
+            equity = self.cash[venue] + (0 if ledger.margin else cost)
+            assert sum(parts) == equity == ledger.book_equity_raw()
+            assert sum(ledger.symbol_raw.values()) == parts[1] + parts[2]
+            assert ledger.unsettled_raw() >= 0
 
     @invariant()
-    def never_takes_more_than_there_is(self) -> None:
-        for ledger in self.books.ledgers.values():
-            assert ledger.free_raw() >= -200 * RAW_ONE  # fees of this test are not the market's
-            for holding in ledger.holdings.values():
-                assert holding.net_raw >= 0
+    def equity_is_what_was_earned(self) -> None:
+        ledger = self.books.ledgers["KRX"]
+        earned = sum(ledger.realized_raw.values())
+        assert ledger.book_equity_raw() == 10_000_000 * RAW_ONE + earned
+
+    @invariant()
+    def a_restart_gives_the_same_books(self) -> None:
+        if len(self.books.journal) % 5:
+            return
+        again = self.books.folded()
+        for venue, ledger in again.ledgers.items():
+            ledger.settlement.arrive(self.books.now_ns)
+            assert _state(ledger) == _state(self.books.ledgers[venue])
+
+    def teardown(self) -> None:
+        """End everything: nothing stays reserved, in whatever order it ends."""
+        again = self.books.folded()
+        for books, orders in ((self.books, [*self.open.values()]), (again, [*self.open.values()])):
+            for order in orders if books is self.books else reversed(orders):
+                books.end(order)
+            for venue, ledger in books.ledgers.items():
+                ledger.settlement.arrive(self.books.now_ns)
+                assert ledger.total_reserved_raw() == 0
+                assert _state(ledger) == _state(self.books.ledgers[venue])
+
+    def _numbers(self) -> list[object]:
+        return [_state(ledger) for ledger in self.books.ledgers.values()]
 
 
-Interleavings.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+def _of(amounts: dict[tuple[str, InstrumentId], int], chosen: object) -> int:
+    return sum(raw for (strategy, symbol), raw in amounts.items() if chosen(strategy, symbol))
+
+
+def _state(ledger: VenueLedger) -> Sequence[object]:
+    """Return everything a ledger knows that is not nothing, in a fixed order."""
+    return (
+        sorted(ledger.balances_raw.items()),
+        sorted((str(k), vars_of(v)) for k, v in ledger.reservations.items()),
+        sorted((str(k), h.net_raw, h.cost_raw) for k, h in ledger.holdings.items()),
+        _known(ledger.committed_raw),
+        _known(ledger.reserved_raw),
+        _known(ledger.realized_raw),
+        _known(ledger.symbol_raw),
+        _known(ledger.buys_left_raw),
+        _known(ledger.sales_left_raw),
+        (ledger.long_raw, ledger.short_raw, ledger.buying_raw, ledger.selling_raw),
+        (_known(ledger.settlement.due_raw), ledger.settlement.total_raw),
+        sorted((str(order), trade) for order, trade in ledger.trades),
+    )
+
+
+def _known(amounts: dict[object, int]) -> list[tuple[str, int]]:
+    return sorted((str(key), raw) for key, raw in amounts.items() if raw)
+
+
+def vars_of(reservation: object) -> tuple[object, ...]:
+    names = ("strategy", "left_raw", "closes_raw", "worst_price_raw")
+    return (str(reservation.side), *(getattr(reservation, name) for name in names))
+
+
+Interleavings.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
 TestInterleavings = Interleavings.TestCase
+
+
+# --- settlement, by hand ---
+
+
+def test_proceeds_of_a_sale_arrive_on_the_second_session_after_it_and_buy_before() -> None:
+    books = Books(krx_facts(), weights={"a": "1"})
+    books.now_ns = 24 * HOUR_NS + 1
+    books.mark(SAMSUNG, "70000")
+    entry = granted(books.ask("a", Enter(SAMSUNG, BUY, "r", Quantity.from_str("100"))))
+    books.fill(entry, "70000")
+    books.fill(granted(books.ask("a", Exit(SAMSUNG, "r"))), "71000", fee="1000")
+    ledger = books.ledgers["KRX"]
+    # 10,000,000 - 7,000,000 settled; 7,100,000 - 1,000 on its way
+    assert ledger.free_raw() == 3_000_000 * RAW_ONE
+    assert ledger.unsettled_raw() == 7_099_000 * RAW_ONE
+    assert ledger.spendable_raw() == ledger.book_equity_raw() == 10_099_000 * RAW_ONE
+    again = granted(books.ask("a", Enter(SAMSUNG, BUY, "r", Quantity.from_str("10"))))
+    # 10 x 70,700 and a fee of 106.05 are bound from what is on its way first
+    assert ledger.unsettled_raw() == (7_099_000 - 707_107) * RAW_ONE
+    assert ledger.free_raw() == 3_000_000 * RAW_ONE
+    books.fill(again, "70000")
+    assert ledger.unsettled_raw() == (7_099_000 - 700_000) * RAW_ONE
+    for day, left in ((2, 6_399_000), (3, 0)):
+        ledger.settlement.arrive(day * 24 * HOUR_NS)
+        assert ledger.unsettled_raw() == left * RAW_ONE
+    assert ledger.free_raw() == 9_399_000 * RAW_ONE
+
+
+def test_where_proceeds_may_not_buy_they_are_not_spendable() -> None:
+    books = Books(krx_facts(), weights={"a": "1"})
+    ledger = books.ledgers["KRX"]
+    ledger.settlement.proceeds_buy = False
+    ledger.balances_raw["KRW"] = 5_000_000 * RAW_ONE
+    ledger.settlement.sold(4_000_000 * RAW_ONE, 24 * HOUR_NS + 1)
+    assert ledger.spendable_raw() == ledger.free_raw() == 1_000_000 * RAW_ONE
+    ledger.settlement.bought(500_000 * RAW_ONE)
+    assert ledger.unsettled_raw() == 4_000_000 * RAW_ONE
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_releases_restore_exactly_in_any_order(order: tuple[int, ...]) -> None:
+    books = Books(krx_facts(), perp_facts())
+    books.mark(SAMSUNG, "70000")
+    books.mark(BTC, "50000.0")
+    before = [_state(ledger)[:10] for ledger in books.ledgers.values()]
+    asked = [("a", SAMSUNG, "7"), ("b", SAMSUNG, "11"), ("a", BTC, "0.123")]
+    grants = [
+        granted(books.ask(who, Enter(symbol, BUY, "r", Quantity.from_str(size))))
+        for who, symbol, size in asked
+    ]
+    for i in order:
+        books.end(grants[i])
+    assert [_state(ledger)[:10] for ledger in books.ledgers.values()] == before

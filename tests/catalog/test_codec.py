@@ -20,7 +20,7 @@ from nautilus_trader.model import (
     Quantity,
 )
 
-from catalog.codec import KIND_TYPES, MESSAGES, TEXT_KINDS, decode, encode
+from catalog.codec import KIND_TYPES, MESSAGES, PARTS, TEXT_KINDS, decode, encode
 from strategies.messages import Enter, Fill, Started
 from strategies.ports import Kind
 
@@ -65,6 +65,8 @@ def values_of(kind: object) -> st.SearchStrategy[object]:
         return st.one_of(*(values_of(part) for part in typing.get_args(kind)))
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return st.sampled_from(list(kind))
+    if kind in PARTS:
+        return messages_of(kind)
     return VALUES[kind]
 
 

@@ -28,12 +28,14 @@ from strategies.markets.facts import InstrumentFacts
 from strategies.markets.instruments import facts_of
 from strategies.messages import (
     Alert,
+    CapitalIntent,
     Command,
     Enter,
     Exit,
     Fill,
     Grant,
     Intent,
+    KillSwitch,
     Limit,
     MoneyIntent,
     OrderState,
@@ -98,13 +100,13 @@ class Purse:
 
     closed: bool = False
     heard: list[object] = field(default_factory=list)
-    answers: dict[type, list[Intent]] = field(default_factory=dict)
+    answers: dict[type, list[CapitalIntent]] = field(default_factory=dict)
 
-    def _hear(self, message: object) -> Sequence[Intent]:
+    def _hear(self, message: object) -> Sequence[CapitalIntent]:
         self.heard.append(message)
         return self.answers.get(type(message), [])
 
-    def on_start(self, ts_ns: int) -> Sequence[Intent]:
+    def on_start(self, ts_ns: int) -> Sequence[CapitalIntent]:
         return self._hear(ts_ns)
 
     def on_intent(
@@ -125,17 +127,20 @@ class Purse:
             intent.reason,
         )
 
-    def on_timer(self, timer: TimerFired) -> Sequence[Intent]:
+    def on_timer(self, timer: TimerFired) -> Sequence[CapitalIntent]:
         return self._hear(timer)
 
-    def on_fill(self, fill: Fill) -> Sequence[Intent]:
+    def on_fill(self, fill: Fill) -> Sequence[CapitalIntent]:
         return self._hear(fill)
 
-    def on_position(self, update: PositionUpdate) -> Sequence[Intent]:
+    def on_position(self, update: PositionUpdate) -> Sequence[CapitalIntent]:
         return self._hear(update)
 
-    def on_order(self, update: OrderUpdate) -> Sequence[Intent]:
+    def on_order(self, update: OrderUpdate) -> Sequence[CapitalIntent]:
         return self._hear(update)
+
+    def on_kill(self, switch: KillSwitch) -> Sequence[CapitalIntent]:
+        return self._hear(switch)
 
 
 @dataclass

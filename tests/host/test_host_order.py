@@ -4,19 +4,24 @@ import pytest
 from hosted import BTC, ETH, Purse, Scripted, Stage, buy, once
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nautilus_trader.model import ClientOrderId, InstrumentId
+from nautilus_trader.model import ClientOrderId, InstrumentId, OrderSide
 
 from strategies.errors import InvariantBroken
 from strategies.markets.facts import RAW_ONE
 from strategies.messages import (
     Alert,
+    BrakePulled,
     Cancel,
     CancelOrder,
     Command,
     Exit,
     Fill,
+    Flatten,
     Grant,
+    KillAction,
+    KillSwitch,
     OrderState,
+    Revoke,
     Started,
     Submit,
     Wake,
@@ -252,27 +257,72 @@ def test_an_order_that_ends_is_forgotten() -> None:
 def test_a_report_of_an_unknown_order_stops_the_run() -> None:
     stage = Stage(Scripted("a", trade=once(buy())))
     stage.trade()
-    order = stage.venue.sent[0].order_id
-    fill = stage.a_fill(order, "1.000", "T1")
-    stage.host.on_report(fill)
-    with pytest.raises(InvariantBroken, match=f"reported order {order}, which is not open"):
-        stage.host.on_report(fill)
     with pytest.raises(InvariantBroken, match="OTHER, which this run never sent"):
         stage.host.owner(ClientOrderId("OTHER"))
 
 
-def test_a_trade_reported_twice_or_more_than_was_left_stops_the_run() -> None:
-    stage = Stage(Scripted("a", trade=once(buy(quantity="3.000"))))
+def test_a_trade_reported_twice_is_journalled_and_changes_nothing() -> None:
+    strategy = Scripted("a", trade=once(buy(quantity="3.000")))
+    stage = Stage(strategy)
     stage.trade()
     order = stage.venue.sent[0].order_id
     stage.fill(order, "1.000", "T1")
-    with pytest.raises(InvariantBroken, match=r"trade T1 of order .* twice"):
-        stage.host.on_report(stage.a_fill(order, "1.000", "T1"))
+    stage.host.on_report(stage.a_fill(order, "1.000", "T1"))
+    stage.fill(order, "2.000", "T2")
+    stage.host.on_report(stage.a_fill(order, "2.000", "T2"))
+    assert [entry.message.trade_id for entry in stage.entries(Kind.REPEAT)] == ["T1", "T2"]
+    assert len(stage.entries(Kind.FILL)) == 2
+    assert strategy.position(BTC).net_raw == 3 * RAW_ONE
+
+
+def test_a_fill_after_the_end_of_its_order_is_a_fill() -> None:
+    strategy = Scripted("a", trade=once(buy(quantity="3.000")))
+    stage = Stage(strategy)
+    stage.trade()
+    order = stage.venue.sent[0].order_id
+    stage.update(order, OrderState.CANCELED)
+    assert not stage.host.is_open(order)
+    stage.fill(order, "1.000", "T1")
+    assert strategy.position(BTC).net_raw == RAW_ONE
+    assert not strategy.is_pending(BTC)
+    with pytest.raises(InvariantBroken, match=r"by 2\.001, more than what was left"):
+        stage.fill(order, "2.001", "T2")
+
+
+def test_more_than_was_left_of_an_order_stops_the_run() -> None:
     stage = Stage(Scripted("a", trade=once(buy(quantity="3.000"))))
     stage.trade()
     with pytest.raises(InvariantBroken, match=r"by 3\.001, more than what was left"):
         stage.fill(stage.venue.sent[0].order_id, "3.001", "T1")
     assert stage.entries(Kind.FILL) == []
+
+
+def test_the_capital_manager_cancels_and_closes_for_any_strategy() -> None:
+    strategy = Scripted("a", trade=once(buy(quantity="3.000")))
+    stage = Stage(strategy)
+    stage.trade()
+    order = stage.venue.sent[0].order_id
+    stage.fill(order, "1.000", "T1")
+    stage.purse.answers[KillSwitch] = [
+        Revoke("a", order, BTC, "stop"),
+        Flatten("a", BTC, "stop"),
+        BrakePulled("kill_switch", "all", 0, 0, "stop"),
+    ]
+    stage.host.on_report(KillSwitch(KillAction.FLATTEN, "stop", 9))
+    cancel, leave = stage.venue.sent[1:]
+    assert cancel == CancelOrder(order, BTC)
+    assert (leave.side, leave.reduces) == (OrderSide.SELL, True)
+    assert stage.host.owner(leave.order_id) == "a"
+    kinds = [(e.kind, type(e.message).__name__) for e in stage.journal.entries[-7:]]
+    assert kinds == [
+        (Kind.KILL, "KillSwitch"),
+        (Kind.INTENT, "Revoke"),
+        (Kind.COMMAND, "CancelOrder"),
+        (Kind.INTENT, "Flatten"),
+        (Kind.GRANT, "Grant"),
+        (Kind.COMMAND, "Submit"),
+        (Kind.CAPITAL, "BrakePulled"),
+    ]
 
 
 # --- any interleaving ----------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""How a venue's budget is shared among its strategies: one module per method."""

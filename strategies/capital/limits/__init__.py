@@ -1,0 +1,1 @@
+"""What no grant may exceed: one module per family of limits."""
