@@ -21,7 +21,19 @@ EXAMPLE = """examples:
   onetape COMMAND --help        what a command takes, with examples
 """
 HELP_COLUMNS = 78
-COMMANDS = ("demo", "run", "runs", "report", "journal", "verify", "data", "venue", "new", "doctor")
+COMMANDS = (
+    "demo",
+    "run",
+    "runs",
+    "report",
+    "compare",
+    "journal",
+    "verify",
+    "data",
+    "venue",
+    "new",
+    "doctor",
+)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -18,6 +18,8 @@ from catalog.folds import Trade as RoundTrip
 from catalog.journal import Entry, JournalStore, open_journal
 from catalog.prices import Prices, read_prices
 from catalog.report import Execution, Refused, ReportInput, RunFacts, write_report
+from catalog.report.beside import render_beside
+from catalog.report.page import write_whole
 from catalog.runs import Run
 from catalog.stats import Trade, choose_period, period_edges
 from catalog.store import Store
@@ -47,6 +49,20 @@ def report_run(
     """
     source = read_report(name, settings, shown)
     return write_report(source, out or settings.reports / f"{source.run.run_id}.html")
+
+
+def compare_runs(
+    names: Sequence[str],
+    settings: Settings,
+    out: Path | None = None,
+    shown: ReportTable | None = None,
+) -> Path:
+    """Write several runs into one page, to ``out`` or to compare.html in the home.
+
+    Raises BadInput as ``report_run``.
+    """
+    sources = [read_report(name, settings, shown) for name in names]
+    return write_whole(render_beside(sources).encode(), out or settings.reports / "compare.html")
 
 
 def read_report(name: str, settings: Settings, shown: ReportTable | None = None) -> ReportInput:

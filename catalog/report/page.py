@@ -60,17 +60,34 @@ def write_whole(page: bytes, path: Path) -> Path:
 
 def render(source: ReportInput) -> str:
     """Return the page."""
+    names, drawn = _drawn(source)
+    sections_of = _sections(source, names, drawn)
+    content = _content(source, [part.markup for part in sections_of if part.markup])
+    title = f"{source.run.scenario} {source.run.digest[:SHORT_DIGEST]}"
+    return document(title, content, _charts(source, names, drawn, sections_of))
+
+
+def all_charts(source: ReportInput) -> dict[str, figures.Figure]:
+    """Return every figure of a run's page by the name of its place."""
+    names, drawn = _drawn(source)
+    return _charts(source, names, drawn, _sections(source, names, drawn))
+
+
+def _drawn(source: ReportInput) -> tuple[list[str], int]:
+    """Return the traded instruments, most active first, and how many of them are drawn."""
     names = figures.instruments_by_activity(source)
-    drawn = min(len(names), DRAWN_INSTRUMENTS)
+    return names, min(len(names), DRAWN_INSTRUMENTS)
+
+
+def _charts(
+    source: ReportInput, names: list[str], drawn: int, sections_of: list[Drawn]
+) -> dict[str, figures.Figure]:
     charts: dict[str, figures.Figure] = {"equity": figures.equity_figure(source)} if names else {}
     for i, name in enumerate(names[:drawn]):
         charts[f"trades-{i}"] = figures.trades_figure(source, name, drawn)
-    parts_of = _sections(source, names, drawn)
-    for part in parts_of:
+    for part in sections_of:
         charts |= part.charts
-    content = _content(source, [part.markup for part in parts_of if part.markup])
-    title = f"{source.run.scenario} {source.run.digest[:SHORT_DIGEST]}"
-    return document(title, content, charts)
+    return charts
 
 
 def document(title: str, content: Markup, charts: Mapping[str, figures.Figure]) -> str:
