@@ -21,7 +21,7 @@ class Reply:
     body: dict[str, object]
     headers: dict[str, str] = field(default_factory=dict)
     text: str | None = None
-    delay_s: int = 0
+    delay_s: float = 0
     is_lost: bool = False
 
     @property

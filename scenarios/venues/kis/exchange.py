@@ -39,7 +39,6 @@ type Tape = Iterator[TapeEvent]
 VI_S = 120
 RANDOM_END_S = 30
 BREAKER_HALT_S = 20 * 60
-BREAKER_AUCTION_S = 10 * 60
 CALL_EVERY_NS = 10 * SECOND_NS
 _NEVER = 1 << 62
 
@@ -260,7 +259,7 @@ class Exchange:
         """Say whether the whole market is in an auction."""
         return self.phase in AUCTIONS or self.desk.is_call
 
-    def start_vi(self, code: str, seconds: int = 0) -> None:
+    def start_vi(self, code: str, seconds: float = 0) -> None:
         """Interrupt one stock by a call auction, two minutes and a random end if not told."""
         symbol = self.symbols[code]
         if symbol.in_vi or self.phase is not Phase.CONTINUOUS:
@@ -272,7 +271,7 @@ class Exchange:
             {"code": code, "start": hms(self.now_ns), "end": "", "day": self.desk.day}
         )
         self._emit_status(symbol, "(null)")
-        end_ns = self.now_ns + (seconds or VI_S + random_s) * SECOND_NS
+        end_ns = self.now_ns + int((seconds or VI_S + random_s) * SECOND_NS)
         self._at(end_ns, partial(self._end_vi, symbol))
 
     def _end_vi(self, symbol: Symbol) -> None:
@@ -296,14 +295,14 @@ class Exchange:
         self.symbols[code].halted = False
         self._emit_status(self.symbols[code], "112")
 
-    def break_circuit(self, seconds: int = 0) -> None:
-        """Stop the whole market, then hold an auction; half as long if a length is given."""
+    def break_circuit(self, seconds: float = 0) -> None:
+        """Stop the whole market, then hold an auction half as long."""
         if self.phase is not Phase.CONTINUOUS or self.desk.is_stopped:
             return
         self.desk.is_stopped = True
         self._emit_all("174")
-        halt_ns = (seconds or BREAKER_HALT_S) * SECOND_NS
-        call_ns = (seconds // 2 or 1 if seconds else BREAKER_AUCTION_S) * SECOND_NS
+        halt_ns = int((seconds or BREAKER_HALT_S) * SECOND_NS)
+        call_ns = halt_ns // 2
         self._at(self.now_ns + halt_ns, self._begin_breaker_call)
         self._at(self.now_ns + halt_ns + call_ns, self._end_breaker)
 

@@ -65,7 +65,7 @@ class Fault:
 
     kind: FaultKind
     count: int = 1
-    seconds: int = 0
+    seconds: float = 0
     match: str = ""
     after_s: int = 0
     at: str = ""
@@ -130,13 +130,18 @@ def read_faults(path: Path) -> list[Fault]:
     return [parse_fault(table, f"{path}, fault {i}") for i, table in enumerate(tables, 1)]
 
 
+def _whole(kind: type) -> type:
+    """Return the type that may stand for another: a whole number for any number."""
+    return int if kind is float else kind
+
+
 def parse_fault(given: object, where: str) -> Fault:
     """Read one fault from a table. Raises BadInput where something in it is unknown."""
     if not isinstance(given, Mapping):
         raise BadInput(f"{where} is no table: give at least kind.")
-    known = {"kind": str, "count": int, "seconds": int, "match": str, "after_s": int, "at": str}
+    known = {"kind": str, "count": int, "seconds": float, "match": str, "after_s": int, "at": str}
     for key, value in given.items():
-        if key not in known or type(value) is not known[key]:
+        if key not in known or type(value) not in {known[key], _whole(known[key])}:
             raise BadInput(
                 f"{where}: {key} = {value!r} is not understood; keys are "
                 + ", ".join(f"{name} ({kind.__name__})" for name, kind in known.items())

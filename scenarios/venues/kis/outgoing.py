@@ -25,7 +25,7 @@ class Outgoing:
     """One frame, to be sent after ``delay_s``."""
 
     text: str
-    delay_s: int = 0
+    delay_s: float = 0
 
 
 @dataclass(slots=True)

@@ -144,7 +144,7 @@ class KisServer:
             if fault.kind is FaultKind.DROPPED_SOCKET:
                 connection.cut()
             else:
-                silence_ns = (fault.seconds or 3_600) * SECOND_NS
+                silence_ns = int((fault.seconds or 3_600) * SECOND_NS)
                 connection.session.silent_until_ns = self.clock() + silence_ns
 
     def _ping(self, market_ns: int) -> None:
