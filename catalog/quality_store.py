@@ -58,7 +58,8 @@ def _sessions(info: StreamInfo, sessions_of: SessionsOf) -> SessionCalendar | No
     if venue.startswith("BINANCE"):
         return ContinuousDays()
     if venue == krx.VENUE:
-        return sessions_of(venue, info.first_ns, info.last_ns)
+        first = max(info.first_ns, krx_history.CALENDAR_FROM_NS)
+        return sessions_of(venue, first, info.last_ns) if first <= info.last_ns else None
     return None
 
 

@@ -19,7 +19,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from nautilus_trader.model import BarType, CryptoPerpetual, CurrencyPair, Equity, InstrumentId
+from nautilus_trader.model import (
+    BarType,
+    CryptoPerpetual,
+    CurrencyPair,
+    Equity,
+    IndexInstrument,
+    InstrumentId,
+)
 from nautilus_trader.persistence import ParquetDataCatalog
 
 from catalog.inventory import ContentHash, Inventory, open_parquet
@@ -37,12 +44,12 @@ from catalog.layout import (
 from strategies.errors import BadInput, InvariantBroken, RunFailed
 from strategies.ports import StreamKind
 
-type Instrument = Equity | CryptoPerpetual | CurrencyPair
+type Instrument = Equity | CryptoPerpetual | CurrencyPair | IndexInstrument
 type Rows = pa.Table | pa.RecordBatch
 
 _STAGING = ".staging"
 _PLAN = "commit.json"
-_INSTRUMENT_FOLDERS = ("equity", "crypto_perpetual", "currency_pair")
+_INSTRUMENT_FOLDERS = ("equity", "crypto_perpetual", "currency_pair", "index_instrument")
 
 
 @dataclass(frozen=True, slots=True)

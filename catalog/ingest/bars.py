@@ -79,7 +79,7 @@ def write_krx_days(
     instrument, more = _fit(batch, sheet, instrument_id, grid)
     notes += [*told, *more]
     midnight = (sheet.time_ns + SEOUL_NS) // DAY_NS * DAY_NS - SEOUL_NS
-    opens, closes, hours = _hours(midnight, sessions_of)
+    opens, closes, hours = session_hours(midnight, sessions_of)
     kind = bar_type(instrument_id, DAY_NS)
     name = sheet.path.name
     prints = _prints(sheet, midnight, times(opens))
@@ -90,11 +90,15 @@ def write_krx_days(
     return Written((str(instrument_id), str(kind)), total, (*notes, *hours))
 
 
-def _hours(midnight: Ints, sessions_of: SessionsOf | None) -> tuple[Ints, Ints, list[str]]:
-    """Return each day's open and close in ns, and notes."""
+def session_hours(midnight: Ints, sessions_of: SessionsOf | None) -> tuple[Ints, Ints, list[str]]:
+    """Return the open and close of each day's session in ns, and notes.
+
+    ``midnight`` is the beginning of each day in Seoul, ascending.
+    """
     calendar = None
-    if sessions_of is not None:
-        calendar = sessions_of(krx.VENUE, int(midnight[0]), int(midnight[-1]) + DAY_NS)
+    start, end = max(int(midnight[0]), krx_history.CALENDAR_FROM_NS), int(midnight[-1]) + DAY_NS
+    if sessions_of is not None and start < end:
+        calendar = sessions_of(krx.VENUE, start, end)
     hours, unlisted = np.empty((len(midnight), 2), np.int64), []
     for i, start in enumerate(midnight.tolist()):
         day = krx_history.day_of(start)
@@ -103,7 +107,8 @@ def _hours(midnight: Ints, sessions_of: SessionsOf | None) -> tuple[Ints, Ints, 
             hours[i] = session.open_ns, session.close_ns
             continue
         hours[i] = krx_history.session_ns(day)
-        unlisted.append(day)
+        if start >= krx_history.CALENDAR_FROM_NS:
+            unlisted.append(day)
     notes = ["each day is a print at its session's open and a bar at its close"]
     if calendar is not None and unlisted:
         text = f"{len(unlisted):,} days are no sessions of KRX's calendar (first: {unlisted[0]})"

@@ -63,6 +63,14 @@ def clean(sheet: Sheet) -> list[str]:
     return notes
 
 
+def clean_series(sheet: Sheet) -> list[str]:
+    """Judge and order rows of values that may be 0 or negative, as a rate or a spread."""
+    notes = [*_drop_missing(sheet), *_sort(sheet), *_drop_duplicates(sheet)]
+    if len(sheet.time_ns) == 0:
+        raise BadInput(f"{sheet.path} holds no usable row: {'; '.join(notes)}.")
+    return notes
+
+
 def close_stamped(sheet: Sheet, interval_ns: int | None, stamp: Stamp | None) -> Candles:
     """Give clean rows their close as time; an interval of None is inferred."""
     notes = []

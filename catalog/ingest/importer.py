@@ -18,7 +18,9 @@ from catalog.ingest.candles import (
     interval_text,
 )
 from catalog.ingest.dumps import Dump, DumpKind, dump_of, import_dump
-from catalog.ingest.instruments import Grid, instrument_id_for, parse_id
+from catalog.ingest.indices import import_index, index_id_of
+from catalog.ingest.instruments import INDEX_VENUE, Grid, instrument_id_for, parse_id
+from catalog.ingest.listings import import_listings, is_listing
 from catalog.ingest.recorded_csv import import_recorded_csv, is_recorded_csv
 from catalog.ingest.recordings import (
     Answer,
@@ -43,6 +45,8 @@ class Kind(StrEnum):
     BARS = "bars"
     KRX_DAILY = "krx-daily"
     RECORDING = "recording"
+    LISTING = "listing"
+    INDEX = "index"
     KLINES = "klines"
     TRADES = "trades"
     AGG_TRADES = "aggTrades"
@@ -103,8 +107,10 @@ def import_files(
 
     answers = [answer for path in files if is_answers(path) for answer in read_answers(path)]
     with store.importing() as batch:
+        listings = [path for path in files if _is_listing(path, options)]
+        reports += _import_listings(batch, listings, options)
         for path in files:
-            if not is_answers(path):
+            if not is_answers(path) and path not in listings:
                 reports.append(_import(batch, path, options, answers, on_bytes))
             done += path.stat().st_size
             on_progress(done, total)
@@ -158,12 +164,41 @@ def _import(
             f"{path} is neither a table (.csv, .feather, .parquet, also as .gz or .zip) nor a "
             "recording: convert it to one of these."
         )
+    index_id = _index_id(path, options)
+    if index_id is not None:
+        zone = options.timezone or "UTC"
+        index = import_index(batch, path, index_id, zone, options.sessions_of)
+        return FileReport(path, Kind.INDEX, index.rows, 0, index.notes)
     instrument_id = instrument_id_for(path, options.instrument)
     is_krx = instrument_id.venue.value == krx.VENUE
     if kind is Kind.KRX_DAILY and not is_krx:
         raise BadInput(f"{path}: {instrument_id} is no share of KRX: leave out --kind krx-daily.")
     kind, written = _table(batch, path, instrument_id, options, is_krx=is_krx)
     return FileReport(path, kind, written.rows, 0, written.notes)
+
+
+def _is_listing(path: Path, options: Options) -> bool:
+    return options.kind is Kind.LISTING or (options.kind is None and is_listing(path))
+
+
+def _import_listings(batch: Import, paths: Sequence[Path], options: Options) -> list[FileReport]:
+    """Import all listings as one; the first file's report tells of all."""
+    if not paths:
+        return []
+    done = import_listings(batch, paths, options.grid, options.sessions_of)
+    first = FileReport(paths[0], Kind.LISTING, done.rows, 0, done.notes)
+    return [first, *(FileReport(path, Kind.LISTING, 0, 0, ()) for path in paths[1:])]
+
+
+def _index_id(path: Path, options: Options) -> InstrumentId | None:
+    """Return the index a table is of: told by --instrument, --kind or a name that is known."""
+    if options.instrument is not None:
+        told = parse_id(options.instrument)
+        return told if told.venue.value == INDEX_VENUE else None
+    found = index_id_of(path) if options.kind in (None, Kind.INDEX) else None
+    if found is None and options.kind is Kind.INDEX:
+        raise BadInput(f"{path}: its name does not tell the index: give --instrument KS11.INDEX.")
+    return found
 
 
 def _dump(path: Path, options: Options) -> Dump | None:

@@ -22,6 +22,9 @@ QUOTES = (
 """Quote assets of Binance, tried in this order at the end of a symbol."""
 
 KRX_NAME = re.compile(r"^A?(\d[0-9A-Z]{5})(?![0-9A-Za-z])")
+INDEX_VENUE = "INDEX"
+"""Where indices are kept; nothing trades there."""
+
 _PAIR_NAME = re.compile(r"^([0-9A-Z]+)[_/-]([A-Z]{3,5})(?![0-9A-Za-z])")
 _ID_HINT = "give it with --instrument, for example --instrument BTCUSDT-PERP.BINANCE or 005930.KRX"
 
@@ -59,11 +62,16 @@ def parse_id(text: str) -> InstrumentId:
     """Parse an instrument id of a known venue. Raises BadInput otherwise."""
     symbol, _, venue = text.rpartition(".")
     perpetual = symbol.endswith("-PERP")
-    fits = {krx.VENUE: True, binance.VENUE_USDM: perpetual, binance.VENUE_SPOT: not perpetual}
+    fits = {
+        krx.VENUE: True,
+        INDEX_VENUE: True,
+        binance.VENUE_USDM: perpetual,
+        binance.VENUE_SPOT: not perpetual,
+    }
     if not symbol or not fits.get(venue, False):
         raise BadInput(
             f"{text!r} is no instrument that can be imported: write 005930.KRX, "
-            "BTCUSDT-PERP.BINANCE (USD-M) or BTCUSDT.BINANCE_SPOT (spot)."
+            "BTCUSDT-PERP.BINANCE (USD-M), BTCUSDT.BINANCE_SPOT (spot) or KS11.INDEX."
         )
     return InstrumentId.from_str(text)
 

@@ -28,7 +28,7 @@ PRICES = ("open", "high", "low", "close")
 SUFFIXES = (".csv", ".txt", ".tsv", ".feather", ".arrow", ".parquet")
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
-_NO_VALUE = ("", "-", "nan", "NaN", "null", "None", "N/A")
+_NO_VALUE = ("", "-", ".", "nan", "NaN", "null", "None", "N/A")
 _ZONE = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
 _EPOCH_SCALES = ((10**11, 10**9), (10**14, 10**6), (10**17, 1000))  # seconds, ms, us; else ns
 _FORMATS = (
@@ -64,21 +64,40 @@ class Sheet:
 
 def read_sheet(path: Path, timezone: str) -> Sheet:
     """Read one table; times without a zone are in ``timezone``. Raises BadInput."""
-    table, unit, first_line = _read(path)
+    table, unit, first_line = read_table(path)
     if table.num_rows == 0:
         raise BadInput(f"{path} holds no rows: give a table with at least two.")
     names = map_columns(table.column_names, path)
     line = np.arange(table.num_rows, dtype=np.int64) + first_line
-    times, zone_given = _Times(path, unit, line, timezone).read(_flat(table, names["time"]))
+    times, zone_given = _Times(path, unit, line, timezone).read(flat(table, names["time"]))
     numbers = {
-        meaning: _numbers(_flat(table, names[meaning]), names[meaning], path, unit, line)
+        meaning: numbers_of(flat(table, names[meaning]), names[meaning], path, unit, line)
         for meaning in (*PRICES, "volume")
     }
     close_stamped = plain(names["time"]) in CLOSE_TIMES
     return Sheet(path, times, numbers, line, unit, close_stamped, zone_given)
 
 
-def _read(path: Path) -> tuple[pa.Table, str, int]:
+def read_first_names(path: Path) -> list[str]:
+    """Return the names of a text table's columns; none where it is no text table."""
+    try:
+        with path.open("rb") as raw:
+            packed = path.suffix.lower() == ".gz"
+            file = gzip.GzipFile(fileobj=raw) if packed else raw
+            head = file.readline(65_536)
+    except (OSError, EOFError, zlib.error):
+        return []
+    text = head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
+    return [name.strip().strip('"') for name in text.split(max(",;\t", key=text.count))]
+
+
+def read_times(column: pa.Array, path: Path, unit: str, line: Ints, timezone: str) -> Ints:
+    """Return a time column of any usual form as UTC ns. Raises BadInput naming the line."""
+    return _Times(path, unit, line, timezone).read(column)[0]
+
+
+def read_table(path: Path) -> tuple[pa.Table, str, int]:
+    """Return a table as text or typed columns, what its rows are called, and the first's number."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     try:
         if suffixes[-1:] in ([".feather"], [".arrow"]):
@@ -146,12 +165,13 @@ def _as_utf8(path: Path, content: bytes) -> bytes:
     return content
 
 
-def _flat(table: pa.Table, name: str) -> pa.Array:
+def flat(table: pa.Table, name: str) -> pa.Array:
+    """Return a column in one piece."""
     column = table.column(name).combine_chunks()
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
-def _numbers(column: pa.Array, name: str, path: Path, unit: str, line: Ints) -> pa.Array:
+def numbers_of(column: pa.Array, name: str, path: Path, unit: str, line: Ints) -> pa.Array:
     """Return engine raws; empty cells and NaN become null."""
     if pa.types.is_floating(column.type):
         filled = column.cast(pa.float64())

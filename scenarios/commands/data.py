@@ -26,7 +26,7 @@ _EPILOG = """examples:
   onetape data list
 """
 _KINDS = (
-    *("bars", "krx-daily", "recording"),
+    *("bars", "krx-daily", "listing", "index", "recording"),
     *("klines", "trades", "aggTrades", "bookTicker", "fundingRate"),
 )
 _NUMBERS = re.compile(r"\d[\d,]*(, \d[\d,]*)*(, \.\.\.)?")

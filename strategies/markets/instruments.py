@@ -1,12 +1,19 @@
 """What a decider may know of an engine instrument, taken from the instrument itself."""
 
-from nautilus_trader.model import CryptoPerpetual, CurrencyPair, Equity, Quantity
+from nautilus_trader.model import (
+    CryptoPerpetual,
+    CurrencyPair,
+    Equity,
+    IndexInstrument,
+    Quantity,
+)
 
 from strategies.errors import BadInput
 from strategies.markets import krx
 from strategies.markets.facts import InstrumentFacts, MarketFacts, TickScheme, UniformTicks
 
-type Instrument = Equity | CryptoPerpetual | CurrencyPair
+type Instrument = Equity | CryptoPerpetual | CurrencyPair | IndexInstrument
+"""What a catalog holds; an index has no facts to trade on and is refused."""
 
 
 def facts_of(

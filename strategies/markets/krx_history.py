@@ -77,6 +77,9 @@ def _midnight_ns(day: date) -> int:
     return int(midnight.timestamp()) * 10**9 - _SEOUL_NS
 
 
+CALENDAR_FROM_NS = _midnight_ns(date(1999, 1, 1)) + _SEOUL_NS  # midnight in UTC
+"""Session calendars begin here: until 1998-12-05 KRX also traded on Saturdays."""
+
 TICK_CHANGES = (date(2010, 10, 4), date(2023, 1, 25))
 TICK_CHANGES_NS = tuple(_midnight_ns(day) for day in TICK_CHANGES)
 TICK_TABLES: tuple[TickScheme, ...] = (

@@ -314,7 +314,7 @@ def test_other_instruments_are_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_a_name_that_tells_nothing_asks_for_the_instrument(tmp_path: Path) -> None:
-    assert "--instrument" in refused(table(tmp_path, *ROWS, name="nasdaq.csv"), instrument=None)
+    assert "--instrument" in refused(table(tmp_path, *ROWS, name="prices.csv"), instrument=None)
 
 
 def test_finer_prices_than_the_catalog_knows_are_refused_or_rounded(tmp_path: Path) -> None:
