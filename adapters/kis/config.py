@@ -184,7 +184,7 @@ def _account(environ: Mapping[str, str]) -> Account:
     if not (len(text) == 10 and text.isascii() and text.isdecimal()):
         raise BadInput(
             f"{PREFIX}ACCOUNT is no account: give eight digits and the product's two, as in "
-            "12345678-01."
+            "00000000-01."
         )
     return Account(text[:8], text[8:])
 

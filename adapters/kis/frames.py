@@ -217,8 +217,8 @@ class Decoder:
     def _control(self, text: str) -> Control | PingPong | NeedMore:
         try:
             message = orjson.loads(text)
-        except (orjson.JSONDecodeError, RecursionError):
-            if not text.rstrip().endswith("}"):
+        except orjson.JSONDecodeError as error:
+            if error.msg.startswith("unexpected end"):
                 return NeedMore(Lack.REST, "", text)
             raise MalformedFrame(f"An answer is no JSON: {text[:24]!r}.") from None
         header = _object(message, "header")

@@ -205,13 +205,14 @@ def limits_for(
     if new_customer:
         values["requests"] = values["polling_requests"] = values["requests_new_customer"]
     for name, value in given.items():
-        values[_known(name, where)] = _number(TABLE[name], value, f"{where}: {name}")
+        limit = _known(name, where)
+        values[name] = _number(limit, value, f"{where}: {name}")
     return Limits(known_widths=widths, **values)
 
 
-def _known(name: str, where: str) -> str:
+def _known(name: str, where: str) -> Limit:
     if name in TABLE:
-        return name
+        return TABLE[name]
     near = get_close_matches(name, [*TABLE, "new_customer", "known_widths"], n=1)
     hint = f"did you mean {near[0]}" if near else "see adapters/kis/limits.py for the names"
     raise BadInput(f"{where}: {name} is no limit of KIS; {hint}.")
