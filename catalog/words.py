@@ -13,20 +13,30 @@ from catalog.journal import Entry
 from strategies.markets import krx
 from strategies.messages import (
     Alert,
+    AllocationSet,
+    BrakePulled,
+    BrakeReleased,
     Cancel,
     CancelOrder,
     Enter,
     Exit,
     Fill,
+    Flatten,
     Grant,
+    KillSwitch,
     MoneyIntent,
     OrderUpdate,
     PositionUpdate,
     Refusal,
+    RepeatedFill,
+    Revoke,
+    StageChanged,
     Started,
+    StrategySample,
     Submit,
     Target,
     TimerFired,
+    VenueSample,
     Wake,
 )
 from strategies.ports import Kind
@@ -89,6 +99,12 @@ def describe(entry: Entry) -> str:
             words = f"timer {timer.name} of {timer.owner} fired"
         case Started():
             words = "the run started"
+        case Revoke() | Flatten() | KillSwitch() | RepeatedFill() as message:
+            words = _forced(message)
+        case AllocationSet() | StageChanged() | BrakePulled() | BrakeReleased() as change:
+            words = _capital_change(change)
+        case StrategySample() | VenueSample() as sample:
+            words = _sample(sample)
         case other:
             words = f"{entry.kind}: {other}"
     return words
@@ -104,6 +120,50 @@ def _other_intent(intent: Cancel | Wake | Alert) -> str:
             return f"asked for timer {intent.name} at {at} because {intent.reason}"
         case Alert():
             return f"says: {intent.reason}"
+
+
+def _forced(message: Revoke | Flatten | KillSwitch | RepeatedFill) -> str:
+    match message:
+        case Revoke():
+            return f"capital cancels order {message.order_id}: {message.reason}"
+        case Flatten():
+            place = f"{message.strategy} in {message.instrument_id}"
+            return f"capital closes what {place} holds: {message.reason}"
+        case KillSwitch():
+            return f"people asked the kill switch to {message.action}: {message.reason}"
+        case RepeatedFill():
+            return f"trade {message.trade_id} of order {message.order_id} was reported once more"
+
+
+def _capital_change(change: AllocationSet | StageChanged | BrakePulled | BrakeReleased) -> str:
+    match change:
+        case AllocationSet():
+            share = Decimal(change.share_ppb) / 10**9
+            place = f"{change.strategy} on {change.venue}"
+            return f"capital gives {place} {share:.2%}, {_money(change.amount)}: {change.reason}"
+        case StageChanged():
+            stage = f"stage {change.stage} of {change.stages}"
+            return f"{change.strategy} comes to {stage}: {change.reason}"
+        case BrakePulled():
+            factor = Decimal(change.factor_ppb) / 10**9
+            does = f"scales allocations by {factor}" if factor else "stops new risk"
+            return f"brake {change.brake} {does} of {change.scope}: {change.reason}"
+        case BrakeReleased():
+            return f"brake {change.brake} of {change.scope} lets go: {change.reason}"
+
+
+def _sample(sample: StrategySample | VenueSample) -> str:
+    if isinstance(sample, StrategySample):
+        return (
+            f"{sample.strategy} on {sample.venue} has {_money(sample.committed)} committed and "
+            f"{_money(sample.reserved)} reserved of {_money(sample.allocation)}, profit "
+            f"{_money(sample.profit)}"
+        )
+    return (
+        f"{sample.venue} has equity {_money(sample.equity)} = free {_money(sample.free)} + "
+        f"reserved {_money(sample.reserved)} + committed {_money(sample.committed)} + unsettled "
+        f"{_money(sample.unsettled)}; at last prices {_money(sample.marked)}"
+    )
 
 
 def _market(text: str) -> str:

@@ -26,6 +26,7 @@ COMMANDS = (
     "run",
     "runs",
     "report",
+    "capital",
     "compare",
     "journal",
     "verify",
