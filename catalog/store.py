@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -41,6 +41,7 @@ from catalog.layout import (
     folder,
     instrument_of,
 )
+from catalog.merge import disagrees, rows_within, uncovered
 from strategies.errors import BadInput, InvariantBroken, RunFailed
 from strategies.ports import StreamKind
 
@@ -179,7 +180,7 @@ class Import:
         self._store = store
         self._staging = staging
         self._moves: list[tuple[Path, Path]] = []
-        self._targets: dict[Path, list[Path]] = {}  # by folder: there may be thousands
+        self._targets: dict[Path, dict[Path, Path]] = {}  # by folder: there may be thousands
         self._taken: list[tuple[WriteResult, Path, str]] = []
         self._instruments: dict[InstrumentId, Instrument] = dict(store.instruments())
         self._new: list[Instrument] = []
@@ -247,13 +248,38 @@ class Import:
             path.unlink()
             result = replace(result, added=False)
         else:
-            beside = self._targets.setdefault(target.parent, [])
-            self._store.refuse_overlap(result, beside, source)
-            beside.append(target)
+            beside = self._targets.setdefault(target.parent, {})
+            if known := self._store.overlapping(result, beside):
+                return self._merge(result, path, source, known)
+            beside[target] = path
             self._moves.append((path, target))
             self._taken.append((result, target, source))
         self.results.append(result)
         return result
+
+    def _merge(
+        self, result: WriteResult, path: Path, source: str, known: dict[Path, Path]
+    ) -> WriteResult:
+        """Add what a file has beside others that agree with it. Raises BadInput where they don't.
+
+        ``known`` gives, for each place in the catalog, where its file lies now.
+        """
+        span = result.first_ns, result.last_ns
+        for target, there in known.items():
+            if disagrees(result.kind, path, span, there, target):
+                self._store.refuse_overlap(result, [target], source)
+        instrument = self._instruments[instrument_of(result.kind, result.topic)]
+        before = len(self.results)
+        for part in uncovered(span, list(known)):
+            writer = self.open(result.kind, result.topic)
+            for rows in rows_within(result.kind, path, part):
+                writer.append(rows)
+            writer.close(instrument, source)
+        path.unlink()
+        new = sum(each.rows for each in self.results[before:])
+        if new < result.rows:
+            self.results.append(replace(result, rows=result.rows - new, added=False))
+        return replace(result, added=new > 0)
 
     def abandon(self) -> None:
         """Let go of every file; what was committed is in place already."""
@@ -358,6 +384,20 @@ class Store:
     def holds(self, path: Path, content: str) -> bool:
         """Say whether a file is there and holds rows of this hash."""
         return path.exists() and self.inventory.content_hash(path) == content
+
+    def overlapping(self, result: WriteResult, staged: Mapping[Path, Path]) -> dict[Path, Path]:
+        """Return the files of a stream between a result's first and last: place -> file.
+
+        ``staged`` are those on their way into the catalog, place -> file.
+        """
+        files = {path: path for path in self.files(result.kind, result.topic)} | dict(staged)
+        return {
+            place: path
+            for place, path in files.items()
+            if (span := file_span(place.name))
+            and span[0] <= result.last_ns
+            and span[1] >= result.first_ns
+        }
 
     def refuse_overlap(self, result: WriteResult, staged: list[Path], source: str) -> None:
         """Raise BadInput where a stream has other rows between the result's first and last.

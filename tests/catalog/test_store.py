@@ -148,8 +148,14 @@ def test_the_same_content_twice_adds_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [trades(100, price=500_001), trades(99), trades(50, start=T0 + 99_000)],
-    ids=["other prices in one span", "a part", "a shared edge"],
+    [
+        trades(100, price=500_001),
+        trades(99, price=500_001),
+        trades(50, start=T0 + 99_000),
+        trades(200).filter(pa.array([row != 50 for row in range(200)])),
+        pa.concat_tables([trades(100), trades(1, start=T0 + 99_000)]),
+    ],
+    ids=["other prices", "a part with other prices", "a shared edge", "a row less", "a row more"],
 )
 def test_other_rows_in_a_taken_span_are_refused(tmp_path: Path, other: pa.Table) -> None:
     store = Store(tmp_path)
@@ -163,8 +169,45 @@ def test_other_rows_in_a_taken_span_are_refused(tmp_path: Path, other: pa.Table)
 def test_one_import_may_not_overlap_itself(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="other rows"), Store(tmp_path).importing() as batch:
         batch.write(BTC, StreamKind.TRADES, [trades(100)], source="a")
-        batch.write(BTC, StreamKind.TRADES, [trades(90)], source="b")
+        batch.write(BTC, StreamKind.TRADES, [trades(90, price=1)], source="b")
     assert tree(tmp_path) == {}
+
+
+def added(store: Store, table: pa.Table) -> list[tuple[int, bool]]:
+    with store.importing() as batch:
+        batch.write(BTC, StreamKind.TRADES, [table], source="more")
+    return [(result.rows, result.added) for result in batch.results]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "told"),
+    [
+        (101, 200, [(99, False)]),
+        (0, 300, [(100, True), (100, True), (100, False)]),
+        (50, 150, [(50, True), (50, False)]),
+        (150, 250, [(50, True), (50, False)]),
+    ],
+)
+def test_overlapping_rows_that_agree_are_kept_once(
+    tmp_path: Path, first: int, last: int, told: list[tuple[int, bool]]
+) -> None:
+    whole = trades(300)
+    store = Store(tmp_path)
+    put(store, whole.slice(100, 100))
+    assert added(store, whole.slice(first, last - first)) == told
+    ticks = ParquetDataCatalog(str(tmp_path)).query_trade_ticks()
+    begin, end = min(first, 100), max(last, 200)
+    assert [tick.ts_init for tick in ticks] == [T0 + 1_000 * row for row in range(begin, end)]
+    assert sum(info.rows for info in store.streams()) == end - begin
+
+
+def test_overlapping_files_of_one_import_merge(tmp_path: Path) -> None:
+    whole = trades(300)
+    with Store(tmp_path).importing() as batch:
+        for first in (0, 100, 50):
+            rows = [whole.slice(first, 200)]
+            batch.write(BTC, StreamKind.TRADES, rows, source=f"from {first}")
+    assert sum(info.rows for info in Store(tmp_path).streams()) == 300
 
 
 def test_later_rows_make_a_second_file(tmp_path: Path) -> None:
