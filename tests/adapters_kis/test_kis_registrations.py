@@ -137,6 +137,19 @@ def test_the_notice_keeps_a_slot_for_itself():
     assert len(sent) == 3
 
 
+def test_the_notice_keeps_its_slot_while_kis_puts_it_off():
+    registrations = opened(replace(LIMITS, registrations=2))
+    registrations.want(NOTICE, rank=0)
+    registrations.want(stream(1), rank=1)
+    registrations.want(stream(2), rank=2)
+    assert registrations.next(0) == Send(NOTICE, register=True)
+    registrations.on_ack(answer(NOTICE, Ack.LATER), 0)
+    assert registrations.next(500 * MS) == Send(stream(1), register=True)
+    registrations.on_ack(answer(stream(1), Ack.REGISTERED), 500 * MS)
+    assert registrations.next(900 * MS) is None
+    assert registrations.next(SECOND) == Send(NOTICE, register=True)
+
+
 def test_outside_the_session_only_the_notice_stays_and_only_while_orders_live():
     registrations = opened()
     registrations.want(NOTICE, rank=0)
@@ -256,6 +269,17 @@ def test_an_answer_that_does_not_come_is_asked_for_and_then_condemns_the_connect
     assert times == [0, 5, 10, 15]
     assert registrations.used == 1
     assert registrations.unanswered == stream(1)
+
+
+def test_a_refusal_frees_nothing_while_a_second_registration_is_on_its_way():
+    registrations = opened()
+    registrations.want(stream(1), rank=0)
+    registrations.next(0)
+    registrations.next(6 * SECOND)
+    registrations.on_ack(answer(stream(1), Ack.LATER), 6 * SECOND)
+    assert registrations.used == 1
+    registrations.on_ack(answer(stream(1), Ack.REGISTERED), 7 * SECOND)
+    assert registrations.held == {stream(1)}
 
 
 def test_a_disconnection_frees_all_and_everything_is_registered_anew():
