@@ -79,8 +79,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     _check_numbers(args)
     store = Store(read_settings().catalog)
     count = args.generate
-    first_ns = None if count else _first_trade_ns(store, args.instruments)
-    if first_ns is None and args.instruments and not count:
+    first_ns = _first_trade_ns(store, args.instruments) if count is None else None
+    if first_ns is None and args.instruments and count is None:
         raise BadInput(
             f"{store.root} has no trades of {', '.join(args.instruments)}: see onetape data list, "
             "or let the venue generate a market with --generate 6."
@@ -89,11 +89,11 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         server = _build(args, store, _start(args.start, first_ns), faults)
         return asyncio.run(_serve(server, screen))
     with tempfile.TemporaryDirectory(prefix="onetape-venue-") as folder:
-        if not count:
+        if count is None:
             screen.warn(f"{store.root} has no trades of KRX shares: {_GENERATED} are generated.")
         made = Store(Path(folder))
         start = _start(args.start, _midnight_ns(_DEMO_DAY))
-        _generate(made, start[0], count or _GENERATED, args.seed)
+        _generate(made, start[0], _GENERATED if count is None else count, args.seed)
         return asyncio.run(_serve(_build(args, made, start, faults), screen))
 
 

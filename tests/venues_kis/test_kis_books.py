@@ -116,3 +116,13 @@ def test_a_new_day_keeps_cash_and_shares_and_forgets_the_days_sums():
     assert (account.cash_won, account.deposit_won) == (cash, cash)
     assert account.positions[CODE].quantity == 10
     assert account.positions[CODE].bought_today == account.bought_today_won == 0
+
+
+def test_a_sale_takes_its_share_of_what_was_paid():
+    exchange = exchange_of(quote(1), quote(3, 10_040, 10_050), now=2)
+    exchange.submit(buy(10, 10_000))
+    exchange.advance(exchange.now_ns + 2 * 10**9)
+    exchange.submit(buy(10, 10_050))
+    exchange.submit(sell(5, 10_040))
+    held = account_of(exchange).positions[CODE]
+    assert (held.quantity, held.paid_won) == (15, 200_500 * 15 // 20)

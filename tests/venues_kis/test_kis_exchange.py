@@ -294,3 +294,17 @@ def test_mock_and_real_say_differently_that_they_are_closed():
     assert exchange_of(now=-4_000).submit(buy(1, 10_000)).code == "APBK0919"
     closed = exchange_of(now=-4_000, environment=Environment.MOCK)
     assert closed.submit(buy(1, 10_000)).code == "40100000"
+
+
+def test_an_order_without_a_price_reserves_at_the_upper_limit_whatever_it_may_cost():
+    exchange = exchange_of(*MORNING, now=3)
+    assert exchange.submit(buy(7_693, kind="03")).code == "APBK0952"
+    assert exchange.submit(buy(7_000, kind="03")).filled == 100
+    assert account_of(exchange).reserved_won == 6_900 * 13_000 + 6_900 * 13_000 * 15 // 100_000
+
+
+def test_a_fills_notice_does_not_tell_the_order_type():
+    exchange = exchange_of(*MORNING, now=3)
+    exchange.wanted = EVERYTHING
+    exchange.submit(buy(1, kind="01"))
+    assert [record[6] for record in heard(exchange, "H0STCNI0")] == ["01", "00"]

@@ -185,3 +185,11 @@ def test_better_priced_orders_never_wait_while_worse_ones_trade(orders, price, s
         better = [n for n, (other, _) in enumerate(orders) if other > limit]
         if is_touched:
             assert all(str(n) not in left for n in better)
+
+
+def test_two_orders_at_one_price_share_what_is_behind_the_queue():
+    market = book()
+    market.arrive(order(1, 5, 99), Lifetime.DAY)
+    market.arrive(order(2, 5, 99), Lifetime.DAY)
+    done = market.on_print(99, 17, buyer_initiated=False)  # 10 go to those who were there before
+    assert [(match.number, match.quantity) for match in done] == [("1", 5), ("2", 2)]

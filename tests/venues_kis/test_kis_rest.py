@@ -346,6 +346,10 @@ def test_the_order_list_comes_in_pages(environment, pages, continues):
         assert ([len(page) for page in got], said) == (pages, continues)
         quantities = [row["ord_qty"] for page in got for row in page]
         assert quantities == [str(1 + i) for i in range(107)]
+        query = client.account() | {"INQR_STRT_DT": "20260309", "INQR_END_DT": "20260309"}
+        query |= {"INQR_DVSN": "01", "CTX_AREA_NK100": "30"}
+        _, body, _ = await client.get(TRADING + "inquire-daily-ccld", tr_id, query, tr_cont="")
+        assert body["output1"][0]["ord_qty"] == "1"  # the header decides, not the context
         newest, _ = await client.order_pages(tr_id=tr_id, INQR_DVSN="00")
         assert newest[0][0]["ord_qty"] == "107"
 
