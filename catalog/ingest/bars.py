@@ -51,7 +51,7 @@ def write_bars(batch: Import, candles: Candles, instrument_id: InstrumentId, gri
     result = batch.write(
         instrument,
         StreamKind.BARS,
-        [_bars(sheet, stamps)],
+        [sheet_bars(sheet, stamps)],
         source=sheet.path.name,
         bar_type=kind,
     )
@@ -84,7 +84,7 @@ def write_krx_days(
     name = sheet.path.name
     prints = _prints(sheet, midnight, times(opens))
     trades = batch.write(instrument, StreamKind.TRADES, [prints], source=name)
-    rows = [_bars(sheet, times(closes))]
+    rows = [sheet_bars(sheet, times(closes))]
     bars = batch.write(instrument, StreamKind.BARS, rows, source=name, bar_type=kind)
     total = sum(result.rows for result in (trades, bars) if result)
     return Written((str(instrument_id), str(kind)), total, (*notes, *hours))
@@ -120,9 +120,9 @@ def _fit(
     batch: Import, sheet: Sheet, instrument_id: InstrumentId, grid: Grid
 ) -> tuple[Instrument, list[str]]:
     """Find the instrument and bring prices and volumes onto its decimals."""
-    notes = _round_prices(sheet, grid)
+    notes = round_prices(sheet, grid)
     where = str(sheet.path)
-    price = max(_needed(sheet, name) for name in PRICES)
+    price = max(needed_decimals(sheet, name) for name in PRICES)
     volume, _ = rounded(sheet.columns["volume"], VOLUME_DECIMALS)
     needs = Needs(price, decimals_needed(volume), size_is_volume=True)
     instrument, told = resolve(batch, instrument_id, grid, needs, where)
@@ -134,7 +134,8 @@ def _fit(
     return instrument, notes
 
 
-def _round_prices(sheet: Sheet, grid: Grid) -> list[str]:
+def round_prices(sheet: Sheet, grid: Grid) -> list[str]:
+    """Round prices to the tick the user gave; return notes."""
     if grid.tick is None:
         return []
     decimals = max(0, -int(grid.tick.normalize().as_tuple().exponent))
@@ -145,7 +146,8 @@ def _round_prices(sheet: Sheet, grid: Grid) -> list[str]:
     return [f"{changed:,} prices rounded to {decimals} decimals"] if changed else []
 
 
-def _needed(sheet: Sheet, name: str) -> int:
+def needed_decimals(sheet: Sheet, name: str) -> int:
+    """Return the decimals a column needs. Raises BadInput where they are those of a mean."""
     needed = decimals_needed(sheet.columns[name])
     if needed <= MAX_DECIMALS:
         return needed
@@ -155,7 +157,8 @@ def _needed(sheet: Sheet, name: str) -> int:
     )
 
 
-def _bars(sheet: Sheet, stamps: pa.Array) -> pa.Table:
+def sheet_bars(sheet: Sheet, stamps: pa.Array) -> pa.Table:
+    """Return a sheet's rows as bars."""
     prices = [sheet.columns[name] for name in (*PRICES, "volume")]
     return pa.Table.from_arrays([*prices, stamps, stamps], schema=SCHEMAS[StreamKind.BARS])
 

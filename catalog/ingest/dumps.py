@@ -6,17 +6,14 @@ time, and never goes back. Candles are stamped at their close, and one that does
 interval is refused.
 """
 
-import gzip
 import io
 import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +26,7 @@ from catalog.ingest.instruments import Grid, Needs, resolve
 from catalog.ingest.recordings import Market, instrument_id_of
 from catalog.layout import MAX_ROW_GROUP, RAW, SCHEMAS
 from catalog.store import Import, StreamWriter, size_precision
+from catalog.unpacked import unpacked
 from strategies.errors import BadInput
 from strategies.ports import StreamKind
 
@@ -152,7 +150,7 @@ class DumpReader:
         """Yield the used columns. Raises BadInput where a row cannot be read."""
         path = self.dump.path
         try:
-            with _unpacked(path) as (file, raw):
+            with unpacked(path) as (file, raw):
                 waiting: list[pa.RecordBatch] = []
                 for batch in self._open(file):
                     waiting.append(batch)
@@ -171,9 +169,8 @@ class DumpReader:
                 f"{self.dump.kind} dump."
             ) from error
 
-    def _open(self, file: IO[bytes]) -> pa.csv.CSVStreamingReader:
-        buffered = io.BufferedReader(_Raw(file), self._chunk_bytes)
-        first = buffered.peek(4096)[:4096].split(b"\n", 1)[0].removeprefix(b"\xef\xbb\xbf").strip()
+    def _open(self, file: io.BufferedReader) -> pa.csv.CSVStreamingReader:
+        first = file.peek(4096)[:4096].split(b"\n", 1)[0].removeprefix(b"\xef\xbb\xbf").strip()
         if not first:
             raise BadInput(f"{self.dump.path} is empty: pull or copy it again.")
         self.has_header = not first[:1].isdigit()
@@ -188,7 +185,7 @@ class DumpReader:
             )
         used = _USED[self.dump.kind]
         return pa.csv.open_csv(
-            buffered,
+            file,
             read_options=pa.csv.ReadOptions(
                 block_size=self._chunk_bytes,
                 column_names=layouts[self.columns].split(","),
@@ -220,38 +217,6 @@ class DumpReader:
 def ns_of(values: Ints) -> Ints:
     """Return times of a dump as ns: microseconds on spot since 2025, else milliseconds."""
     return np.where(values >= _MICROS_FROM, values * 1_000, values * 1_000_000)
-
-
-class _Raw(io.RawIOBase):
-    """Lets a ZIP member or a gzip file be peeked into."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._file.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-
-@contextmanager
-def _unpacked(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """Open the one file in it, and the file on disk for progress."""
-    with path.open("rb") as raw:
-        if path.suffix.lower() == ".gz":
-            yield gzip.GzipFile(fileobj=raw), raw  # type: ignore[misc] # reads as bytes IO does
-        elif path.suffix.lower() == ".zip":
-            with zipfile.ZipFile(raw) as archive:
-                names = [name for name in archive.namelist() if name.endswith(".csv")]
-                if len(names) != 1:
-                    raise BadInput(f"{path} holds {len(names)} CSV files: a dump holds one.")
-                with archive.open(names[0]) as member:
-                    yield member, raw
-        else:
-            yield raw, raw
 
 
 class _Writing:

@@ -20,6 +20,7 @@ from catalog.ingest.candles import (
 from catalog.ingest.dumps import Dump, DumpKind, dump_of, import_dump
 from catalog.ingest.indices import import_index, index_id_of
 from catalog.ingest.instruments import INDEX_VENUE, Grid, instrument_id_for, parse_id
+from catalog.ingest.large_tables import import_large, is_large
 from catalog.ingest.listings import import_listings, is_listing
 from catalog.ingest.recorded_csv import import_recorded_csv, is_recorded_csv
 from catalog.ingest.recordings import (
@@ -173,6 +174,18 @@ def _import(
     is_krx = instrument_id.venue.value == krx.VENUE
     if kind is Kind.KRX_DAILY and not is_krx:
         raise BadInput(f"{path}: {instrument_id} is no share of KRX: leave out --kind krx-daily.")
+    if is_large(path) and not is_krx:
+        large = import_large(
+            batch,
+            path,
+            instrument_id,
+            options.timezone or "UTC",
+            options.grid,
+            options.interval_ns,
+            options.stamp,
+            on_bytes,
+        )
+        return FileReport(path, Kind.BARS, large.rows, 0, large.notes)
     kind, written = _table(batch, path, instrument_id, options, is_krx=is_krx)
     return FileReport(path, kind, written.rows, 0, written.notes)
 

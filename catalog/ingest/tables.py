@@ -67,8 +67,13 @@ def read_sheet(path: Path, timezone: str) -> Sheet:
     table, unit, first_line = read_table(path)
     if table.num_rows == 0:
         raise BadInput(f"{path} holds no rows: give a table with at least two.")
-    names = map_columns(table.column_names, path)
     line = np.arange(table.num_rows, dtype=np.int64) + first_line
+    return sheet_of(path, table, unit, line, timezone)
+
+
+def sheet_of(path: Path, table: pa.Table, unit: str, line: Ints, timezone: str) -> Sheet:
+    """Read the rows of a table, or of a part of one; ``line`` numbers them. Raises BadInput."""
+    names = map_columns(table.column_names, path)
     times, zone_given = _Times(path, unit, line, timezone).read(flat(table, names["time"]))
     numbers = {
         meaning: numbers_of(flat(table, names[meaning]), names[meaning], path, unit, line)
@@ -134,10 +139,7 @@ def _read_csv(path: Path, content: bytes) -> pa.Table:
         )
         return "skip"
 
-    names = pa.csv.open_csv(
-        io.BytesIO(content[: len(header.encode()) + 1]),
-        parse_options=pa.csv.ParseOptions(delimiter=delimiter),
-    ).schema.names
+    names = column_names(header, delimiter)
     table = pa.csv.read_csv(
         io.BytesIO(content),
         read_options=pa.csv.ReadOptions(use_threads=False),
@@ -153,16 +155,30 @@ def _read_csv(path: Path, content: bytes) -> pa.Table:
     return table
 
 
+def column_names(header: str, delimiter: str) -> list[str]:
+    """Return the names in the first line of a text table."""
+    names: list[str] = pa.csv.open_csv(
+        io.BytesIO(header.encode() + b"\n"),
+        parse_options=pa.csv.ParseOptions(delimiter=delimiter),
+    ).schema.names
+    return names
+
+
+def text_encoding(text: bytes, path: Path) -> str:
+    """Return the encoding a text is in: UTF-8, or CP949 as Korean brokers write."""
+    for encoding in ("utf-8", "cp949"):
+        try:
+            text.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    raise BadInput(f"{path} is neither UTF-8 nor CP949 text: save it as UTF-8.")
+
+
 def _as_utf8(path: Path, content: bytes) -> bytes:
     content = content.removeprefix(b"\xef\xbb\xbf")
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError:
-        try:
-            return content.decode("cp949").encode()
-        except UnicodeDecodeError as error:
-            raise BadInput(f"{path} is neither UTF-8 nor CP949 text: save it as UTF-8.") from error
-    return content
+    encoding = text_encoding(content, path)
+    return content if encoding == "utf-8" else content.decode(encoding).encode()
 
 
 def flat(table: pa.Table, name: str) -> pa.Array:
