@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import measures
+from bench.capital import capital
 from bench.catalog import catalog
 from bench.measures import FULL, PROJECT, QUICK, Figure, Scale
 
-MEASURES = {**measures.MEASURES, "catalog": catalog}
+MEASURES = {**measures.MEASURES, "catalog": catalog, "capital": capital}
 RESULTS = PROJECT / "bench-results" / "latest.json"
 
 

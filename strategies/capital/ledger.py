@@ -103,8 +103,8 @@ class VenueLedger:
 
     ``committed_raw`` is the cost of open positions by strategy; ``reserved_raw`` what open orders
     may still take, by strategy; ``realized_raw`` what each strategy earned, fees taken off. All in
-    the venue's currency. ``long_raw`` and ``short_raw`` are ``committed`` by side, ``buying_raw``
-    and ``selling_raw`` are ``reserved`` by side.
+    the venue's currency. ``held_by`` is ``holdings`` by strategy. ``long_raw`` and ``short_raw``
+    are ``committed`` by side, ``buying_raw`` and ``selling_raw`` are ``reserved`` by side.
     """
 
     venue: str
@@ -114,6 +114,7 @@ class VenueLedger:
     settlement: Settlement = field(default_factory=lambda: Settlement(0, ContinuousDays()))
     reservations: dict[ClientOrderId, Reservation] = field(default_factory=dict)
     holdings: dict[tuple[str, InstrumentId], Holding] = field(default_factory=dict)
+    held_by: dict[str, dict[InstrumentId, Holding]] = field(default_factory=dict)
     committed_raw: dict[str, int] = field(default_factory=dict)
     reserved_raw: dict[str, int] = field(default_factory=dict)
     realized_raw: dict[str, int] = field(default_factory=dict)
@@ -224,10 +225,12 @@ class VenueLedger:
                 self.short_raw += cost
             else:
                 self.long_raw += cost
+        own = self.held_by.setdefault(fill.strategy, {})
         if holding.net_raw:
-            self.holdings[fill.strategy, symbol] = holding
+            self.holdings[fill.strategy, symbol] = own[symbol] = holding
         else:
             self.holdings.pop((fill.strategy, symbol), None)
+            own.pop(symbol, None)
         return realized
 
     def _exchange(self, fill: Fill, facts: InstrumentFacts, value: int) -> None:

@@ -26,7 +26,7 @@ from strategies.capital.config import PPB, CapitalConfig, ppb
 from strategies.capital.conversion import Conversion
 from strategies.capital.granting import Granting
 from strategies.capital.ledger import VenueLedger
-from strategies.capital.samples import Samples, profits_raw
+from strategies.capital.samples import Samples, profit_raw
 from strategies.capital.stages import Stages
 from strategies.markets.facts import InstrumentFacts
 from strategies.messages import (
@@ -79,6 +79,7 @@ class Capital:
         self._why = {key: f"weight {config.weights[key[1]]}" for key in self._base_ppb}
         self._share_ppb: dict[tuple[str, str], int] = {}
         self._rebalanced_ns = 0
+        self._profits_raw: dict[tuple[str, str], int] = {}
         self._trips: dict[str, int] = {}
         self._trip_raw: dict[tuple[str, InstrumentId], int] = {}
         self._bands = PriceBands(facts, marks)
@@ -148,7 +149,10 @@ class Capital:
         """Book an execution; it may pull a brake."""
         out = self._book(fill)
         if self._daily.is_on:
-            out += self._daily.look(self._profits(), fill.ts_ns)
+            ledger = self._ledger_of[fill.instrument_id]
+            made = profit_raw(ledger, self._marks, fill.strategy)
+            self._profits_raw[fill.strategy, ledger.venue] = made
+            out += self._daily.look(self._profits_raw, fill.ts_ns)
         if self._kill.flattens:
             out += self._kill.flatten(fill.strategy, fill.instrument_id)
         return self._then_share_out(out)
@@ -226,7 +230,7 @@ class Capital:
 
     def _sample(self, ts_ns: int) -> Sequence[CapitalIntent]:
         out: list[CapitalIntent] = []
-        profits = self._profits()
+        profits = self._profits_raw = self._profits()
         self._samples.add_prices(ts_ns, self._marks)
         for venue, ledger in self.ledgers.items():
             if self._is_open(venue, ts_ns):
@@ -315,12 +319,11 @@ class Capital:
 
     def _profits(self) -> dict[tuple[str, str], int]:
         """Return what every strategy has made on every venue it trades on, at the last prices."""
-        found: dict[tuple[str, str], int] = {}
-        for venue, ledger in self.ledgers.items():
-            made = profits_raw(ledger, self._marks)
-            for strategy in self._traders[venue]:
-                found[strategy, venue] = made.get(strategy, 0)
-        return found
+        return {
+            (strategy, venue): profit_raw(ledger, self._marks, strategy)
+            for venue, ledger in self.ledgers.items()
+            for strategy in self._traders[venue]
+        }
 
     def _sampled(self) -> dict[tuple[str, str], int]:
         return {

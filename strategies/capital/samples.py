@@ -17,17 +17,17 @@ from strategies.markets.facts import InstrumentFacts
 from strategies.ports import Marks
 
 
-def profits_raw(ledger: VenueLedger, marks: Marks) -> dict[str, int]:
-    """Return each strategy's result on a venue, realised and open, fees taken off so far."""
-    found = dict(ledger.realized_raw)
-    for (owner, symbol), holding in ledger.holdings.items():
+def profit_raw(ledger: VenueLedger, marks: Marks, strategy: str) -> int:
+    """Return a strategy's result on a venue, realised and open, fees taken off so far."""
+    whole = ledger.realized_raw.get(strategy, 0)
+    for symbol, holding in ledger.held_by.get(strategy, {}).items():
         last = marks.price(symbol)
         if last is None:
             continue
         value = notional_raw(last.raw, abs(holding.net_raw), ledger.currency)
         gain = value - holding.cost_raw
-        found[owner] = found.get(owner, 0) + (gain if holding.net_raw > 0 else -gain)
-    return found
+        whole += gain if holding.net_raw > 0 else -gain
+    return whole
 
 
 class Samples:

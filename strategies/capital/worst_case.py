@@ -101,8 +101,8 @@ def _stop_raw(config: CapitalConfig, ledgers: Mapping[str, VenueLedger], code: s
     if code in config.brakes.daily_loss_raw:
         stops.append(config.brakes.daily_loss_raw[code])
     if code in config.brakes.strategy_loss_raw:
-        names = {name for name, venue in config.symbols if venue in ledgers}
-        stops.append(config.brakes.strategy_loss_raw[code] * len(names))
+        traders = dict.fromkeys(name for name, venue in config.symbols if venue in ledgers)
+        stops.append(config.brakes.strategy_loss_raw[code] * len(traders))
     return min(stops) if stops else None
 
 

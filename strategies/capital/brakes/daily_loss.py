@@ -44,7 +44,7 @@ class DailyLoss:
     def look(
         self, profits_raw: Mapping[tuple[str, str], int], ts_ns: int
     ) -> Sequence[CapitalIntent]:
-        """React to the profits by (strategy, venue) as they stand."""
+        """React to the profits by (strategy, venue), each as it was when last looked at."""
         if not self.is_on:
             return ()
         day = ts_ns // DAY_NS
