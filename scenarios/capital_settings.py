@@ -161,10 +161,14 @@ def _venue_max(ground: Ground) -> dict[str, int]:
 
 
 def _sectors(ground: Ground) -> dict[InstrumentId, str]:
-    """Give each traded instrument the sector of the first pattern it matches."""
+    """Give each traded instrument the sector of the longest pattern it matches.
+
+    Not of the first one: the journalled scenario keeps no order of keys.
+    """
     traded = dict.fromkeys(i for instruments in ground.traded.values() for i in instruments)
     found: dict[InstrumentId, str] = {}
-    for pattern, sector in ground.scenario.table.capital.sectors.items():
+    sectors = ground.scenario.table.capital.sectors
+    for pattern, sector in sorted(sectors.items(), key=lambda item: (-len(item[0]), item)):
         matches = [i for i in traded if fnmatchcase(str(i), pattern)]
         if not matches:
             known = ", ".join(map(str, traded))

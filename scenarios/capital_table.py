@@ -61,11 +61,12 @@ class KillSwitchTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
 class CapitalTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The ``[capital]`` table.
 
-    Money lists hold one amount per currency. ``sectors``: instrument (or pattern) -> sector.
-    ``max_loss``: the most a day may cost; the scenario is refused where more could be lost.
+    Money lists hold one amount per currency. ``sectors``: instrument (or pattern, the longest that
+    matches) -> sector. ``max_loss``: the most a day may cost; the scenario is refused where more
+    could be lost, and ``gap_bps`` is the worst move assumed where no daily limit says it.
     ``rates``: what one unit of a currency is worth in ``base``; ``rate_instruments`` names the
-    instrument whose recorded price says so instead. ``sample_s``: how often prices are looked at; default 300 where shares,
-    stages or brakes need it, else never.
+    instrument whose recorded price says so instead. ``sample_s``: how often prices are looked at;
+    default 300 where shares, stages or brakes need it, else never.
     """
 
     order_max: list[str] = []

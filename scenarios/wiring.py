@@ -142,7 +142,7 @@ def _prove(universe: Universe) -> None:
     """Make everything once and throw it away: what cannot be made is bad input, not a run."""
     for table in universe.scenario.table.strategies:
         _strategy(table, universe)
-    make_config(_ground(universe))
+    make_config(ground_of(universe))
 
 
 def _heard(
@@ -327,7 +327,7 @@ def compose(universe: Universe, *, journal: Journal, orders: Orders, clock: Cloc
     scenario = universe.scenario
     strategies = tuple(_strategy(table, universe) for table in scenario.table.strategies)
     marks = LastPrices(universe.facts)
-    ground = _ground(universe)
+    ground = ground_of(universe)
     capital = Capital(make_config(ground), universe.facts, make_ledgers(ground), marks)
     host = Host(
         strategies=strategies,
@@ -433,7 +433,8 @@ def _importable(folder: Path | None) -> Iterator[None]:
             sys.path.remove(entry)
 
 
-def _ground(universe: Universe) -> Ground:
+def ground_of(universe: Universe) -> Ground:
+    """Return what the capital settings are about."""
     balances = {name: spec.balances for name, spec in universe.venues.items()}
     return Ground(universe.scenario, universe.markets, balances, universe.traded)
 
