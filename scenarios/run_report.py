@@ -12,6 +12,7 @@ from typing import get_type_hints
 
 from nautilus_trader.model import InstrumentId, OrderSide, PositionSide
 
+from catalog.capital_folds import CapitalBooks
 from catalog.equity import Equity, Listing, fold_equity
 from catalog.folds import Books, OpenTrade
 from catalog.folds import Trade as RoundTrip
@@ -25,6 +26,7 @@ from catalog.stats import Trade, choose_period, period_edges
 from catalog.store import Store
 from catalog.thinning import IntArray
 from scenarios import report_tape as tape
+from scenarios.report_capital import capital_tables
 from scenarios.scenario import ReportTable, scenario_from_json
 from scenarios.settings import Settings
 from scenarios.wiring import Universe, resolve
@@ -35,7 +37,10 @@ from strategies.messages import Fill, PositionUpdate, Refusal
 from strategies.ports import Kind
 
 ZERO = Decimal(0)
-FOLDED = (Kind.INTENT, Kind.GRANT, Kind.REFUSAL, Kind.COMMAND, Kind.FILL, Kind.POSITION)
+FOLDED = (
+    *(Kind.INTENT, Kind.GRANT, Kind.REFUSAL, Kind.COMMAND, Kind.FILL, Kind.POSITION),
+    *(Kind.CAPITAL, Kind.REPEAT),
+)
 
 
 def report_run(
@@ -92,12 +97,14 @@ class _Log:
     """What a report needs of a journal."""
 
     books: Books = field(default_factory=Books)
+    capital: CapitalBooks = field(default_factory=CapitalBooks)
     positions: list[PositionUpdate] = field(default_factory=list)
     refused: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
 
     def add(self, entry: Entry) -> None:
         """Fold one entry in."""
         self.books.add(entry)
+        self.capital.add(entry)
         match entry.message:
             case PositionUpdate() as update:
                 self.positions.append(update)
@@ -160,6 +167,7 @@ class _Loader:
                 for text in table.instruments
             ),
             instruments=len(universe.instruments),
+            capital=capital_tables(self._log.capital, self._zone),
         )
 
     def _total_note(self) -> str:

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from catalog.equity import Book
 from catalog.report import wording
-from catalog.report.source import ZERO, Feed, ReportInput
+from catalog.report.source import Feed, ReportInput
 from catalog.stats import returns, trades
 from catalog.stats.calendar import daily_results
 from catalog.stats.periods import DAY_NS
@@ -26,6 +26,8 @@ GOOD_PROFIT_FACTOR = 5.0
 FEWEST_FOR_GOOD = 20
 """From this many trades on, a win rate or profit factor beyond these is rare and worth a look."""
 SURVIVOR_DAYS = 60
+FREE_SHARE, FEWEST_FILLS = 0.75, 10
+"""From this share on, fills at exactly the price decided on are the model's, not the market's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,18 @@ def one_tick(book: Book, record: Record, where: str) -> Iterator[Doubt]:
         )
 
 
-def free_fills(record: Record, fills: int, where: str) -> Iterator[Doubt]:
-    """Doubt fills that all came at the very price they were decided on."""
-    if fills and record.slippage == 0 and record.one_tick:
+def free_fills(source: ReportInput, book: Book, where: str) -> Iterator[Doubt]:
+    """Doubt fills that came at the very price they were decided on: nobody paid the spread."""
+    total = book is source.equity.total and len(source.equity.books) > 1
+    own = source.executions if total else source.fills_of(None, book.venue, book.currency)
+    known = [fill for fill in own if fill.decided_at is not None]
+    free = sum(fill.price == fill.decided_at for fill in known)
+    if len(known) >= FEWEST_FILLS and free >= FREE_SHARE * len(known):
         yield Doubt(
-            "Slippage is zero",
-            f"All {wording.count(fills, 'fill')}{where} came at the price they were decided on. "
-            "Real orders pay at least part of the spread; replay quotes or trades beside the bars.",
+            "Fills cost no spread",
+            f"{free:,} of {wording.count(len(known), 'fill')}{where} came at exactly the price "
+            "they were decided on, as if the spread were zero. Real orders pay at least part of it: "
+            "replay on quotes, and read the line of one tick worse.",
         )
 
 
@@ -196,10 +203,3 @@ def _names(feeds: Iterator[Feed] | Sequence[Feed]) -> list[str]:
 def _some(names: Sequence[str]) -> str:
     rest = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + rest
-
-
-def slippage_known(source: ReportInput) -> bool:
-    """Tell whether the price at decision is known for any fill."""
-    return any(fill.decided_at is not None for fill in source.executions) or any(
-        trade.slippage != ZERO for trade in source.trades
-    )

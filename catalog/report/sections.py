@@ -205,8 +205,7 @@ def luck(source: ReportInput) -> Drawn:
             f"{high} {code} in nine of ten, and {wording.percent(drawn.loss_share)} of them lose "
             "money."
         )
-        part = _plot(f"luck-{i}", f"{book.venue}, {code}", "", figure)
-        parts.append(Drawn(join([el("p", words), part.markup]), part.charts))
+        parts.append(_plot(f"luck-{i}", f"{book.venue}, {code}", words, figure))
     return _wrapped(
         parts,
         "Luck",

@@ -195,8 +195,7 @@ def _doubts(source: ReportInput, pairs: Pairs) -> Iterator[Doubt]:
             yield from more.holding(source, book, record, where)
             yield from _cost_doubts(book, record, where)
             yield from more.one_tick(book, record, where)
-            if more.slippage_known(source):
-                yield from more.free_fills(record, book.fill_count, where)
+            yield from more.free_fills(source, book, where)
             yield from _record_doubts(source, book, record, where)
         yield from _year_doubts(pairs)
     yield from (Doubt("Note", note) for note in source.notes)

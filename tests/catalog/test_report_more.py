@@ -132,9 +132,9 @@ def test_a_gain_that_one_tick_takes_is_named() -> None:
 
 def test_free_fills_are_named_only_where_the_decision_is_known() -> None:
     source = gaining(*[5] * 30)
-    assert "Slippage is zero" not in titles(source)
+    assert "Fills cost no spread" not in titles(source)
     exact = [replace(fill, decided_at=fill.price) for fill in source.executions]
-    assert "Slippage is zero" in titles(replace(source, executions=exact))
+    assert "Fills cost no spread" in titles(replace(source, executions=exact))
 
 
 def test_winning_always_is_too_good() -> None:
