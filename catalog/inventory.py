@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from catalog.layout import RAW, SOURCE_KEY
+from catalog.places import open_file
 from strategies.errors import BadInput
 
 _IDENTITY_KEYS = ("bar_type", "instrument_id", "price_precision", "size_precision", "type_name")
@@ -150,7 +151,7 @@ class Inventory:
 def open_parquet(path: Path) -> pq.ParquetFile:
     """Open a Parquet file. Raises BadInput naming it where it is truncated or unreadable."""
     try:
-        return pq.ParquetFile(path)
+        return open_file(path)
     except (pa.ArrowException, OSError) as error:
         raise unreadable(path, error) from error
 

@@ -80,6 +80,9 @@ FOLDERS: Mapping[StreamKind, str] = {
     StreamKind.DELTAS: "order_book_deltas",
     StreamKind.FUNDING: "funding_rates",
 }
+INSTRUMENT_FOLDERS = ("equity", "crypto_perpetual", "currency_pair", "index_instrument")
+"""Where the engine keeps definitions of instruments, one folder per type."""
+
 TYPE_NAMES: Mapping[StreamKind, str] = {
     StreamKind.TRADES: "TradeTick",
     StreamKind.QUOTES: "QuoteTick",

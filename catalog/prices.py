@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from catalog.places import open_file
 from catalog.tape import TapeStream
 from catalog.thinning import (
     CandleCondenser,
@@ -124,7 +124,7 @@ def batches_of(
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of [start_ns, end_ns) of one file; newest row group first if asked."""
     try:
-        with pq.ParquetFile(path) as parquet:
+        with open_file(path) as parquet:
             groups = range(parquet.num_row_groups)
             for group in reversed(groups) if from_end else groups:
                 batches = parquet.iter_batches(

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from catalog.inventory import unreadable
 from catalog.layout import SCHEMAS, file_span
+from catalog.places import open_file
 from catalog.store import Store
 from strategies.errors import BadInput
 from strategies.ports import StreamKind
@@ -71,7 +71,7 @@ def stream_tables(
         if (end_ns is not None and first >= end_ns) or (start_ns is not None and last < start_ns):
             continue
         try:
-            with pq.ParquetFile(path) as file:
+            with open_file(path) as file:
                 for group in range(file.num_row_groups):
                     yield _within(file.read_row_group(group), start_ns, end_ns)
         except (pa.ArrowException, OSError) as error:

@@ -1,14 +1,9 @@
 """The one door to the catalog: writes whole imports or nothing, and lists what is there.
 
 Rule: no other module creates, renames or removes a file below the catalog's root. One import is
-staged beside the data and renamed into place under a lock; whatever dies on the way is undone by
-the next one who opens the store.
+staged and enters the catalog as a whole; how, is the business of where it lies (``Shelf``).
 """
 
-import fcntl
-import json
-import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,9 +24,10 @@ from nautilus_trader.model import (
 )
 from nautilus_trader.persistence import ParquetDataCatalog
 
-from catalog.inventory import ContentHash, Inventory, open_parquet
+from catalog.inventory import ContentHash, open_parquet
 from catalog.layout import (
     FOLDERS,
+    INSTRUMENT_FOLDERS,
     MAX_ROW_GROUP,
     SCHEMAS,
     SOURCE_KEY,
@@ -42,15 +38,14 @@ from catalog.layout import (
     instrument_of,
 )
 from catalog.merge import disagrees, rows_within, uncovered
+from catalog.places import S3Path
+from catalog.s3_shelf import S3Shelf
+from catalog.shelf import LocalShelf, Placed, Shelf, sync_and_close, writing
 from strategies.errors import BadInput, InvariantBroken, RunFailed
 from strategies.ports import StreamKind
 
 type Instrument = Equity | CryptoPerpetual | CurrencyPair | IndexInstrument
 type Rows = pa.Table | pa.RecordBatch
-
-_STAGING = ".staging"
-_PLAN = "commit.json"
-_INSTRUMENT_FOLDERS = ("equity", "crypto_perpetual", "currency_pair", "index_instrument")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +86,7 @@ class StreamWriter:
         self.topic = topic
         self._batch = batch
         self._path = path
-        with _disk(path):
+        with writing(path):
             self._file = path.open("wb")
             self._out = pq.ParquetWriter(
                 self._file,
@@ -126,7 +121,7 @@ class StreamWriter:
         self._first = first if self._first is None else self._first
         self._last = last
         self._content.update(table)
-        with _disk(self._path):
+        with writing(self._path):
             self._out.write_table(table, row_group_size=MAX_ROW_GROUP)
 
     def close(self, instrument: Instrument, source: str) -> WriteResult | None:
@@ -138,10 +133,10 @@ class StreamWriter:
             self.discard()
             return None
         metadata = self._metadata(instrument)
-        with _disk(self._path):
+        with writing(self._path):
             self._out.add_key_value_metadata(metadata | {SOURCE_KEY: source})
             self._out.close()
-            _sync_and_close(self._file)
+            sync_and_close(self._file)
         found = open_parquet(self._path).metadata.num_rows
         if found != self.rows:
             raise RunFailed(f"{self._path} holds {found} of {self.rows} rows after writing.")
@@ -290,13 +285,16 @@ class Import:
         """Move everything into place; called by ``Store.importing``."""
         if self._new:
             self._stage_instruments()
-        with self._store.locked():
-            for result, _, source in self._taken:
-                self._store.refuse_overlap(result, [], source)
-            _move_all(self._staging / _PLAN, self._moves)
-            for result, target, source in self._taken:
-                self._store.inventory.remember(target, result.rows, source, result.sha256)
-            self._store.inventory.save()
+        placed = [
+            Placed(target, result.rows, source, result.sha256)
+            for result, target, source in self._taken
+        ]
+        self._store.shelf.publish(self._staging, self._moves, placed, self._still_fits)
+
+    def _still_fits(self) -> None:
+        """Refuse where another import came in between."""
+        for result, _, source in self._taken:
+            self._store.refuse_overlap(result, [], source)
 
     def _stage_instruments(self) -> None:
         place = self._staging / "instruments"
@@ -312,15 +310,12 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.inventory = Inventory(root)
-        if any(root.glob(f"{_STAGING}/*/{_PLAN}")):
-            with self.locked():
-                self._undo_dead_imports()
+        self.shelf: Shelf = S3Shelf(root) if isinstance(root, S3Path) else LocalShelf(root)
 
     @contextmanager
     def importing(self) -> Iterator[Import]:
         """Stage one import; it enters the catalog when the block ends without an exception."""
-        with self._staging() as staging:
+        with self.shelf.staging() as staging:
             batch = Import(self, staging)
             try:
                 yield batch
@@ -343,32 +338,26 @@ class Store:
 
     def files(self, kind: StreamKind, topic: str) -> list[Path]:
         """Return the files of a stream in order of time."""
-        place = folder(self.root, kind, topic)
-        spans = [(file_span(path.name), path) for path in place.glob("*.parquet")]
-        return [path for span, path in sorted(pair for pair in spans if pair[0] is not None)]
+        return self.shelf.files(kind, topic)
 
     def streams(self) -> list[StreamInfo]:
         """List all streams by kind and topic. Raises BadInput naming a file that is damaged."""
         found = []
         for kind in FOLDERS:
-            place = self.root / "data" / FOLDERS[kind]
-            topics = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
+            topics = self.shelf.topics(kind)
             found += [info for topic in topics if (info := self._info(kind, topic)) is not None]
-        self.inventory.save()
+        self.shelf.save()
         return found
 
     def instruments(self) -> dict[InstrumentId, Instrument]:
         """Return every instrument of the catalog; of several definitions the last one."""
-        paths = [
-            path
-            for name in _INSTRUMENT_FOLDERS
-            for path in sorted(self.root.glob(f"data/{name}/*/*.parquet"))
-        ]
-        if not paths:
-            return {}
-        for path in paths:
-            open_parquet(path)
-        known: list[Any] = ParquetDataCatalog(str(self.root)).instruments()
+        with self.shelf.instruments() as place:
+            if place is None:
+                return {}
+            for name in INSTRUMENT_FOLDERS:
+                for path in sorted(place.glob(f"data/{name}/*/*.parquet")):
+                    open_parquet(path)
+            known: list[Any] = ParquetDataCatalog(str(place)).instruments()
         return {each.id: each for each in sorted(known, key=lambda each: int(each.ts_init))}
 
     def slice_hash(self, kind: StreamKind, topic: str, start_ns: int, end_ns: int) -> str:
@@ -377,13 +366,13 @@ class Store:
         for path in self.files(kind, topic):
             first, last = file_span(path.name) or (0, 0)
             if first <= end_ns and last >= start_ns:
-                whole.update(f"{path.name}={self.inventory.content_hash(path)}\n".encode())
-        self.inventory.save()
+                whole.update(f"{path.name}={self.shelf.content_hash(path)}\n".encode())
+        self.shelf.save()
         return whole.hexdigest()
 
     def holds(self, path: Path, content: str) -> bool:
         """Say whether a file is there and holds rows of this hash."""
-        return path.exists() and self.inventory.content_hash(path) == content
+        return self.shelf.holds(path, content)
 
     def overlapping(self, result: WriteResult, staged: Mapping[Path, Path]) -> dict[Path, Path]:
         """Return the files of a stream between a result's first and last: place -> file.
@@ -414,41 +403,11 @@ class Store:
                     f"is new, or remove {path} first."
                 )
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the catalog's lock: one writer moves files at a time."""
-        with _disk(self.root):
-            self.root.mkdir(parents=True, exist_ok=True)
-            lock = (self.root / ".lock").open("w")
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
-    @contextmanager
-    def _staging(self) -> Iterator[Path]:
-        with self.locked(), _disk(self.root):
-            self._undo_dead_imports()
-            place = self.root / _STAGING / f"{os.getpid()}-{os.urandom(4).hex()}"
-            place.mkdir(parents=True)
-            alive = (place / "alive").open("w")
-            fcntl.flock(alive, fcntl.LOCK_EX)
-        with alive:
-            try:
-                yield place
-            finally:
-                shutil.rmtree(place, ignore_errors=True)
-
-    def _undo_dead_imports(self) -> None:
-        for place in (self.root / _STAGING).glob("*"):
-            if _is_dead(place):
-                _undo(place / _PLAN)
-                shutil.rmtree(place, ignore_errors=True)
-
     def _info(self, kind: StreamKind, topic: str) -> StreamInfo | None:
         files = self.files(kind, topic)
         if not files:
             return None
-        facts = [self.inventory.facts(path) for path in files]
+        facts = [self.shelf.facts(path) for path in files]
         spans = [file_span(path.name) or (0, 0) for path in files]
         return StreamInfo(
             kind,
@@ -486,67 +445,3 @@ def _words(instrument: Instrument) -> str:
 
 def _day(ns: int) -> str:
     return str(pc.strftime(pa.scalar(ns, pa.timestamp("ns", "UTC")), "%Y-%m-%d %H:%M:%S"))[:19]
-
-
-def _is_dead(place: Path) -> bool:
-    try:
-        with (place / "alive").open("r+") as alive:
-            fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True  # died before it could mark itself
-    return True
-
-
-def _move_all(plan: Path, moves: list[tuple[Path, Path]]) -> None:
-    with _disk(plan):
-        text = json.dumps([[str(source), str(target)] for source, target in moves])
-        with plan.open("wb") as file:
-            file.write(text.encode())
-            _sync_and_close(file)
-        for source, target in moves:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            source.rename(target)
-        for place in {target.parent for _, target in moves}:
-            _sync_folder(place)
-        plan.unlink()
-
-
-def _undo(plan: Path) -> None:
-    if not plan.exists():
-        return
-    try:
-        moves = json.loads(plan.read_text("utf-8"))
-    except ValueError:
-        return  # the plan itself was cut short, so nothing was moved yet
-    for source, target in moves:
-        if not Path(source).exists():
-            Path(target).unlink(missing_ok=True)
-
-
-@contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    """Turn a refusal of the disk into one sentence."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise RunFailed(
-            f"{path} cannot be written ({reason}): free or unlock the disk and import again, the "
-            "catalog is as it was."
-        ) from error
-
-
-def _sync_and_close(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-    file.close()
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from nautilus_trader.model import AggressorSide, Bar, BarType, InstrumentId, QuoteTick, TradeTick
 from nautilus_trader.persistence import (
     BarDataWrangler,
@@ -22,6 +21,7 @@ from nautilus_trader.persistence import (
     TradeTickDataWrangler,
 )
 
+from catalog.places import open_file
 from strategies.errors import BadInput
 from strategies.markets.sessions import DAY_NS, SessionCalendar
 from strategies.ports import StreamKind
@@ -317,7 +317,7 @@ def _row_groups(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
     while i < groups:
         try:
             # Opened anew for each group: thousands of streams share one process's open files.
-            with pq.ParquetFile(path) as parquet:
+            with open_file(path) as parquet:
                 groups = parquet.num_row_groups
                 table = parquet.read_row_group(i, columns=list(columns)) if groups else None
         except (pa.ArrowException, OSError, KeyError) as error:

@@ -15,11 +15,12 @@ class Settings:
     home: Path
     journal_url: str
     binance_data_url: str = BINANCE_DATA_URL
+    catalog_root: Path | None = None
 
     @property
     def catalog(self) -> Path:
-        """Root of the Parquet catalog."""
-        return self.home / "catalog"
+        """Root of the Parquet catalog, which may lie in an S3 bucket."""
+        return self.catalog_root or self.home / "catalog"
 
     @property
     def downloads(self) -> Path:
@@ -35,10 +36,19 @@ class Settings:
 def read_settings() -> Settings:
     """Read the environment.
 
-    ``ONETAPE_HOME`` (default ./data), ``ONETAPE_JOURNAL`` (default SQLite in it) and
-    ``ONETAPE_BINANCE_DATA_URL`` (default Binance's public host).
+    ``ONETAPE_HOME`` (default ./data), ``ONETAPE_JOURNAL`` (default SQLite in it),
+    ``ONETAPE_CATALOG`` (default ``catalog`` in it; a folder or ``s3://bucket/prefix``) and
+    ``ONETAPE_BINANCE_DATA_URL`` (default Binance's public host). Raises BadInput.
     """
     home = Path(os.environ.get("ONETAPE_HOME") or "data").expanduser().absolute()
     url = os.environ.get("ONETAPE_JOURNAL") or f"sqlite:///{home / 'journal.sqlite'}"
     binance_data_url = os.environ.get("ONETAPE_BINANCE_DATA_URL") or BINANCE_DATA_URL
-    return Settings(home, url, binance_data_url)
+    return Settings(home, url, binance_data_url, _catalog_root(os.environ.get("ONETAPE_CATALOG")))
+
+
+def _catalog_root(text: str | None) -> Path | None:
+    if not text:
+        return None
+    from catalog.places import parse_root  # slow to import, and only needed here
+
+    return parse_root(text)

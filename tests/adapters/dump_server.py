@@ -86,6 +86,7 @@ def serving() -> Iterator[Host]:
 class _Handler(BaseHTTPRequestHandler):
     of: Host
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a small answer would wait for an acknowledgement
 
     def do_GET(self) -> None:
         path, ranged = self.path.lstrip("/"), self.headers.get("Range", "")
