@@ -161,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-        pass
+        """Say nothing."""
 
 
 def _unchunked(stream: IO[bytes]) -> bytes:
