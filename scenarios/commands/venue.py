@@ -6,6 +6,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -68,6 +69,7 @@ def register(commands: Any, shared: argparse.ArgumentParser) -> None:
     add("--second-session", choices=("refused", "wins"), default="refused", help="(refused)")
     add("--auto-vi", action="store_true", help="interrupt stocks that move 10 %% (VI)")
     add("--random-end", action="store_true", help="end auctions up to 30 s late")
+    add("--old-frames", action="store_true", help="frame widths before 2026-09 (46, 59, 23)")
     kis.set_defaults(run=run)
 
 
@@ -180,7 +182,7 @@ def _build(
     from scenarios.calendars import krx_sessions
     from scenarios.venues.kis.compose import Options, build
     from scenarios.venues.kis.market_time import ymd
-    from scenarios.venues.kis.personality import Environment
+    from scenarios.venues.kis.personality import LIMITS, OLD_WIDTHS, Environment
     from scenarios.venues.kis.sessions import SecondSession
 
     first, start_ns = start
@@ -189,8 +191,11 @@ def _build(
     while (following := calendar.next_after(sessions[-1].open_ns)) is not None:
         sessions.append(following)
         days.add(ymd(following.open_ns))
+    environment = Environment(args.env)
+    old = OLD_WIDTHS if args.old_frames else {}
     options = Options(
-        environment=Environment(args.env),
+        environment=environment,
+        limits=replace(LIMITS[environment], **old),
         sessions=sessions[: args.days],
         start_ns=start_ns,
         codes=[code.removesuffix(f".{krx.VENUE}") for code in args.instruments],

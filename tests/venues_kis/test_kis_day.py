@@ -5,13 +5,15 @@ from collections import Counter
 
 import pytest
 from kis_client import KisClient, served
-from kis_market import OPEN_NS, SESSION, WHO, Wall, account_of, at
+from kis_market import CODE, OPEN_NS, SESSION, WHO, Wall, account_of, at, buy
 
+from catalog.generate.market import generate_krx
 from catalog.store import Store
 from scenarios.venues.kis.compose import Options, build, generate
 from scenarios.venues.kis.market_time import SECOND_NS
 from scenarios.venues.kis.personality import LIMITS, Environment
 from strategies.errors import BadInput
+from strategies.markets.sessions import DAY_NS, Session
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +169,23 @@ def test_a_share_without_trades_and_an_empty_catalog_are_refused(market, tmp_pat
         build(market, options(codes=["005930"]), Wall())
     with pytest.raises(BadInput, match="no trades of KRX shares on 20260309"):
         build(Store(tmp_path), options(), Wall())
+
+
+def test_the_next_day_begins_with_new_numbers_and_the_same_shares(tmp_path):
+    store = Store(tmp_path)
+    tomorrow = Session(SESSION.open_ns + DAY_NS, SESSION.close_ns + DAY_NS)
+    with store.importing() as batch:
+        generate_krx(batch, [SESSION, tomorrow], symbols=1, seed=1, trades_per_day=40)
+    exchange = build(store, options(sessions=[SESSION, tomorrow]), Wall()).venue.exchange
+    first = exchange.submit(buy(2, kind="01"))
+    exchange.advance(at(7_200))
+    account = account_of(exchange)
+    close = exchange.symbols[CODE]
+    exchange.advance(tomorrow.open_ns + SECOND_NS)
+    again = exchange.submit(buy(1, kind="01"))
+    assert (first.number, first.day) == ("0000010001", "20260309")
+    assert (again.number, again.day) == ("0000010001", "20260310")
+    assert account.positions[CODE].quantity == first.filled + again.filled == 3
+    assert account.deposit_won == 100_000_000 - first.filled_won - account.fills[0].cost_won
+    assert [bar.day for bar in close.days] == ["20260309"]
+    assert close.days[0].close == close.base

@@ -308,3 +308,15 @@ def test_a_fills_notice_does_not_tell_the_order_type():
     exchange.wanted = EVERYTHING
     exchange.submit(buy(1, kind="01"))
     assert [record[6] for record in heard(exchange, "H0STCNI0")] == ["01", "00"]
+
+
+def test_a_second_day_starts_from_the_first_ones_close():
+    symbol = exchange_of(*MORNING, trade(3, 10_050, 7), now=4).symbols[CODE]
+    symbol.end_day("20260309")
+    assert (symbol.base, symbol.previous_volume, symbol.price) == (10_050, 12, 10_050)
+    (bar,) = symbol.days_until("20260310")
+    assert (bar.day, bar.open, bar.high, bar.close, bar.base) == (
+        *("20260309", 10_000, 10_050, 10_050),
+        10_000,
+    )
+    assert symbol.limits == (7_040, 13_060)

@@ -1,5 +1,7 @@
 """Faults: read from files, armed, used up by what they match, due by wall or market time."""
 
+from dataclasses import replace
+
 import pytest
 from kis_market import CODE, WHO
 
@@ -13,7 +15,7 @@ from scenarios.venues.kis.faults import (
     read_faults,
 )
 from scenarios.venues.kis.outgoing import FrameMaker, bursts
-from scenarios.venues.kis.personality import BOOK, LIMITS, TRADE, Environment
+from scenarios.venues.kis.personality import BOOK, LIMITS, OLD_WIDTHS, TRADE, Environment
 from scenarios.venues.kis.sessions import Session
 from scenarios.venues.kis.witness import Witness
 from strategies.errors import BadInput
@@ -161,3 +163,13 @@ def test_a_notice_can_have_its_old_width():
     (new,) = maker().frames(session(), [Emission(NOTICE, WHO.hts_id, NOTICE_RECORD)])
     assert old.text.startswith(f"1|{NOTICE}|001|")
     assert len(old.text) <= len(new.text)
+
+
+def test_frames_can_be_as_old_as_a_client():
+    emission = Emission(NOTICE, WHO.hts_id, NOTICE_RECORD)
+    numbers = replace(LIMITS[Environment.REAL], **OLD_WIDTHS)
+    old = FrameMaker(numbers, NOTICE, FaultBoard(), Witness())
+    narrowed = maker(Fault(FaultKind.NARROWED_FRAME))
+    assert old.frames(session(), [emission]) == narrowed.frames(session(), [emission])
+    (sent,) = old.frames(session(), [trade_of(1)])
+    assert len(sent.text.split("^")) == 46

@@ -229,9 +229,9 @@ def test_books_trades_and_bars():
             input_date_2="20260331",
             period_div_code="D",
         )
-        assert [(row["stck_bsop_date"], row["acml_vol"]) for row in daily["output2"]] == [
-            ("20260309", "11")
-        ]
+        (today,) = daily["output2"]
+        names = ("stck_bsop_date", "acml_vol", "prdy_vrss", "prdy_vrss_sign")
+        assert [today[name] for name in names] == ["20260309", "11", "-10", "5"]
 
     with_client(check, *MORNING)
 

@@ -73,11 +73,6 @@ class Account:
         held = self.positions.get(code, Position()).quantity
         return held - self.promised.get(code, 0)
 
-    def order(self, number: str, day: str) -> Order | None:
-        """Find an order of a day."""
-        found = (each for each in reversed(self.orders) if each.number == number)
-        return next((each for each in found if each.day == day), None)
-
 
 class Books:
     """All accounts of the venue."""

@@ -79,7 +79,8 @@ class FrameMaker:
         if take(FaultKind.LOST_NOTICE, subject):
             self.witness.notices_lost += 1
             return []
-        record = sized(notice.record, self.numbers.notice_width)
+        is_old = self.numbers.notice_width == LEGACY_NOTICE_WIDTH
+        record = legacy_notice(notice.record) if is_old else notice.record
         if take(FaultKind.WIDENED_FRAME, subject):
             record += EXTRA_FIELDS
         elif take(FaultKind.NARROWED_FRAME, subject):

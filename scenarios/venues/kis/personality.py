@@ -45,6 +45,9 @@ LIMITS = {
     Environment.MOCK: Limits(requests_per_s=1, order_page=15, balance_page=20),
 }
 
+OLD_WIDTHS = {"trade_width": 46, "book_width": 59, "notice_width": 23}
+"""Frames as they were until 2026-09-14 (notices until 2025-03), for clients made for them."""
+
 TRADE, BOOK, EXPECTED, STATUS = "H0STCNT0", "H0STASP0", "H0STANC0", "H0STMKO0"
 INDEX, EXPECTED_INDEX = "H0UPCNT0", "H0UPANC0"
 NOTICE = {Environment.REAL: "H0STCNI0", Environment.MOCK: "H0STCNI9"}
@@ -54,11 +57,11 @@ SILENT = frozenset(
     {
         *("H0UNCNT0", "H0UNASP0", "H0UNANC0", "H0UNMKO0"),
         *("H0NXCNT0", "H0NXASP0", "H0NXANC0", "H0NXMKO0"),
-        *("H0STPGM0", "H0STMBC0", "H0UPPGM0"),
+        *("H0STPGM0", "H0STMBC0", "H0UPPGM0", "H0GSCNI0"),
     }
 )
 """Registered with success and never heard of: NXT and unified channels stay silent for a stock
-that trades on KRX only, and this server plays none of the others."""
+that trades on KRX only, and this server plays none of the others (nor overseas notices)."""
 
 STREAMS = {
     Environment.REAL: frozenset(
@@ -114,6 +117,7 @@ SERVICES = {
         _quote("inquire-vi-status", "FHPST01390000", mock=False),
         _quote("chk-holiday", "CTCA0903R", mock=False),
         _quote("search-stock-info", "CTPF1002R", mock=False),
+        _quote("search-info", "CTPF1604R", mock=False),
         Service("fluctuation", _RANKING + "fluctuation", "GET", ("FHPST01700000",), ()),
         _account("order-cash", "POST", "TTTC0012U", "TTTC0011U", "TTTC0802U", "TTTC0801U"),
         _account("order-rvsecncl", "POST", "TTTC0013U", "TTTC0803U"),

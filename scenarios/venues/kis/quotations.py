@@ -78,6 +78,8 @@ def price(exchange: Exchange, query: Query) -> Reply:
             "hts_deal_qty_unit_val": "1",
             "lstn_stcn": str(symbol.listed_shares),
             "hts_avls": str(symbol.listed_shares * symbol.price // 100_000_000),
+            **_invented(symbol),
+            "prdy_vrss_vol_rate": ratio(day.volume, symbol.previous_volume, 100),
             "stck_shrn_iscd": symbol.code,
             "mrkt_warn_cls_code": "00",
             "short_over_yn": "N",
@@ -88,6 +90,21 @@ def price(exchange: Exchange, query: Query) -> Reply:
             "ssts_yn": "Y",
         }
     )
+
+
+def _invented(symbol: Symbol) -> Row:
+    """Return fundamentals and a year's range as the generator could have had them."""
+    year_ago = "20250102"
+    return {
+        "per": "10.00",
+        "pbr": "1.00",
+        "eps": f"{symbol.base // 10}.00",
+        "bps": f"{symbol.base}.00",
+        "w52_hgpr": str(max(symbol.limits[1], symbol.day.high)),
+        "w52_hgpr_date": year_ago,
+        "w52_lwpr": str(symbol.limits[0]),
+        "w52_lwpr_date": year_ago,
+    }
 
 
 def asking_price(exchange: Exchange, query: Query) -> Reply:
@@ -182,8 +199,20 @@ def _minutes(exchange: Exchange, query: Query, day: str, most: int) -> Reply:
         }
         for bar in bars[: -most - 1 : -1]
     ]
-    head = {"stck_prpr": str(symbol.price), **_moved(symbol, symbol.price)}
+    head = _head(symbol)
     return good(*DONE, {"output1": head, "output2": rows})
+
+
+def _head(symbol: Symbol) -> Row:
+    return {
+        "stck_prpr": str(symbol.price),
+        **_moved(symbol, symbol.price),
+        "stck_prdy_clpr": str(symbol.base),
+        "acml_vol": str(symbol.day.volume),
+        "acml_tr_pbmn": str(symbol.day.turnover_won),
+        "hts_kor_isnm": symbol.name,
+        "stck_shrn_iscd": symbol.code,
+    }
 
 
 def daily_chart(exchange: Exchange, query: Query) -> Reply:
@@ -192,12 +221,8 @@ def daily_chart(exchange: Exchange, query: Query) -> Reply:
     first, last = needed(query, "FID_INPUT_DATE_1"), needed(query, "FID_INPUT_DATE_2")
     if query.get("FID_PERIOD_DIV_CODE", "D") != "D":
         raise InputError("FID_PERIOD_DIV_CODE")
-    bars = [bar for bar in days_of(exchange, symbol) if first <= bar.day <= last]
-    head = {
-        "stck_prpr": str(symbol.price),
-        **_moved(symbol, symbol.price),
-        "stck_shrn_iscd": symbol.code,
-    }
+    bars = [bar for bar in symbol.days_until(exchange.desk.day) if first <= bar.day <= last]
+    head = _head(symbol)
     rows = [_day_row(bar) for bar in bars[: -DAILY_ROWS - 1 : -1]]
     return good(*DONE, {"output1": head, "output2": rows})
 
@@ -205,19 +230,7 @@ def daily_chart(exchange: Exchange, query: Query) -> Reply:
 def daily_prices(exchange: Exchange, query: Query) -> Reply:
     """Answer inquire-daily-price: the last 30 days."""
     symbol = _symbol(exchange, query)
-    return _rows([_day_row(bar) for bar in days_of(exchange, symbol)[: -ROWS - 1 : -1]])
-
-
-def days_of(exchange: Exchange, symbol: Symbol) -> list[DayBar]:
-    """Return a symbol's finished days and the one that is going on, if it has traded."""
-    day = symbol.day
-    if not day.volume:
-        return symbol.days
-    today = DayBar(
-        *(exchange.desk.day, day.open, day.high, day.low, symbol.last, day.volume),
-        day.turnover_won,
-    )
-    return [*symbol.days, today]
+    return _rows([_day_row(bar) for bar in symbol.days_until(exchange.desk.day)[: -ROWS - 1 : -1]])
 
 
 def _day_row(bar: DayBar) -> Row:
@@ -229,10 +242,16 @@ def _day_row(bar: DayBar) -> Row:
         "stck_lwpr": str(bar.low),
         "acml_vol": str(bar.volume),
         "acml_tr_pbmn": str(bar.turnover_won),
+        "prdy_vrss": str(bar.close - bar.base),
+        "prdy_vrss_sign": _sign(bar.close - bar.base),
         "flng_cls_code": "00",
         "prtt_rate": "0.00",
         "mod_yn": "N",
     }
+
+
+def _sign(moved: int) -> str:
+    return "2" if moved > 0 else "5" if moved < 0 else "3"
 
 
 def many_prices(exchange: Exchange, query: Query) -> Reply:
@@ -390,6 +409,25 @@ def stock_info(exchange: Exchange, query: Query) -> Reply:
     )
 
 
+def product_info(exchange: Exchange, query: Query) -> Reply:
+    """Answer search-info, which python-kis asks before anything else."""
+    symbol = exchange.symbols.get(needed(query, "PDNO"))
+    if symbol is None:
+        raise InputError("PDNO")
+    return _one(
+        {
+            "pdno": symbol.code.rjust(12, "0"),
+            "prdt_type_cd": "300",
+            "shtn_pdno": symbol.code,
+            "std_pdno": standard_code(symbol.code),
+            "prdt_name120": symbol.name,
+            "prdt_abrv_name": symbol.name,
+            "prdt_eng_name120": f"SIMULATED {symbol.code}",
+            "prdt_eng_abrv_name": f"SIM{symbol.code}",
+        }
+    )
+
+
 def standard_code(code: str) -> str:
     """Return an invented ISIN of the right shape; its check digit is not computed."""
     return f"KR7{code}00" + "0"
@@ -441,4 +479,5 @@ SERVICES: dict[str, Service] = {
     "inquire-index-price": index_price,
     "inquire-vi-status": vi_status,
     "search-stock-info": stock_info,
+    "search-info": product_info,
 }

@@ -13,6 +13,7 @@ from scenarios.venues.kis.personality import (
     EXPECTED_INDEX,
     INDEX,
     INDEX_CODES,
+    SILENT,
     STREAMS,
 )
 from scenarios.venues.kis.sessions import Session, SessionDesk
@@ -101,7 +102,7 @@ class SocketDesk:
     def _check(self, request: Request) -> str:
         if request.tr_id not in STREAMS[self.venue.environment]:
             return "OPSP8991"
-        if request.tr_id == self.venue.notice_tr:
+        if request.tr_id == self.venue.notice_tr or request.tr_id in SILENT:
             return ""
         if request.tr_id in {INDEX, EXPECTED_INDEX}:
             return "" if request.tr_key in INDEX_CODES else "OPSP8992"

@@ -56,7 +56,7 @@ class MinuteBar:
 
 @dataclass(frozen=True, slots=True)
 class DayBar:
-    """One finished day."""
+    """One day; ``base`` is the close before it."""
 
     day: str
     open: int
@@ -65,6 +65,7 @@ class DayBar:
     close: int
     volume: int
     turnover_won: int
+    base: int
 
 
 @dataclass(slots=True)
@@ -186,22 +187,18 @@ class Symbol:
         bar.volume += trade.size
         bar.turnover_won += value
 
+    def days_until(self, day: str) -> list[DayBar]:
+        """Return the finished days and the one that is going on, if it has traded."""
+        state = self.day
+        if not state.volume:
+            return self.days
+        prices = (state.open, state.high, state.low, self.last)
+        return [*self.days, DayBar(day, *prices, state.volume, state.turnover_won, self.base)]
+
     def end_day(self, day: str) -> None:
         """Keep the day as a bar and begin the next one from its close."""
-        state = self.day
-        if state.volume:
-            self.days.append(
-                DayBar(
-                    day,
-                    state.open,
-                    state.high,
-                    state.low,
-                    self.last,
-                    state.volume,
-                    state.turnover_won,
-                )
-            )
-        self.base, self.previous_volume = self.price, state.volume
+        self.days = self.days_until(day)
+        self.base, self.previous_volume = self.price, self.day.volume
         self.day, self.last, self.vi_reference, self.vi_count = DayState(), 0, 0, 0
         self.held.clear()
         self.prints.clear()
