@@ -83,8 +83,6 @@ class RequestBudget[T]:
                 self._count(endpoint, now)
                 return Granted(item, endpoint)
             earliest = at_ns if earliest is None else min(earliest, at_ns)
-            if priority is Priority.ORDER:
-                break  # nobody takes the place an order waits for
         return None if earliest is None else NotBefore(earliest)
 
     def refused(self, endpoint: Endpoint, error: KisError, now_ns: int) -> None:

@@ -19,9 +19,9 @@ CANCEL_WORD = "취소"
 class Leg:
     """One number of an order's chain: the order itself, an amendment of it, or its cancel.
 
-    ``reported`` and ``amount`` are the shares and won told so far; ``uncovered`` of them were
-    repaired from the list up to ``repaired_until`` and their notices may still come. ``withheld``
-    shares were noticed and not told: duplicates, or twins of an earlier fill.
+    ``reported`` and ``amount`` are the shares and won told so far. Some were repaired from the
+    list at ``repaired_until_ns`` (market time): their notices may still come, and look like new.
+    ``rests`` is False for an amendment the exchange has not confirmed, and for a cancel.
     """
 
     number: str
@@ -29,13 +29,12 @@ class Leg:
     quantity: int
     reported: int = 0
     amount: int = 0
-    uncovered: int = 0
-    repaired_until: str = ""
+    repaired_until_ns: int = -1
+    rests: bool = True
     listed: int = -1
     short_lists: int = 0
     noticed_ns: int = -1
     seen: set[tuple[str, int, int]] = field(default_factory=set)
-    withheld: int = 0
 
 
 @dataclass(slots=True)
@@ -82,10 +81,17 @@ class KisOrder:
 
     @property
     def number(self) -> str:
-        """Return the number that a change must name: the latest of order and amendments."""
-        return next(
-            (n for n, leg in reversed(self.legs.items()) if leg.change is not Change.CANCEL), ""
-        )
+        """Return the number that a change must name: the latest that rests, empty before any."""
+        return next((number for number, leg in reversed(self.legs.items()) if leg.rests), "")
+
+    @property
+    def total(self) -> int:
+        """Return the shares of the whole chain: what earlier numbers filled, and the latest."""
+        number = self.number
+        latest = self.legs.get(number)
+        if latest is None or latest.change is Change.NEW:
+            return self.spec.quantity
+        return self.reported - latest.reported + latest.quantity
 
     @property
     def key(self) -> OrderKey:

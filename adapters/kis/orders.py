@@ -49,6 +49,9 @@ from adapters.kis.replies import OrderRow, Placed
 from adapters.kis.ticks import SECOND, Seconds, seoul_day
 
 STRAYS = 1_000
+CLOCK_SKEW_NS = 10 * SECOND
+"""A notice of a fill that the list already showed bears a time up to the list's, give or take the
+difference of two clocks. Source: our own choice, 2026-11-20."""
 
 
 class OrderBook:
@@ -89,7 +92,7 @@ class OrderBook:
         return any(
             order.doubt_ns is not None
             or order.state in {OrderState.UNKNOWN, OrderState.ENDING}
-            or (order.change is not None and order.change.lost)
+            or (order.change is not None and order.change.lost and order.state not in ENDED)
             for order in self._orders.values()
         )
 
@@ -246,21 +249,26 @@ class OrderBook:
         if leg is None:
             events = self._add_leg(order, notice.number, Change.AMEND, notice.order_quantity)
             return events + self._fill(order, notice, at)
+        if not leg.rests:
+            events = self._amended(order, leg.number, notice.order_quantity, self._price(order), at)
+            return events + self._fill(order, notice, at)
         leg.noticed_ns = at.wall_ns
         seen = (notice.time, notice.quantity, notice.price)
-        if leg.uncovered >= notice.quantity and notice.time <= leg.repaired_until:
-            leg.uncovered -= notice.quantity
-            leg.seen.add(seen)
-            order.doubt_ns = at.wall_ns  # a new fill of the same second would look the same
-            return []
-        if seen in leg.seen or order.reported + notice.quantity > order.quantity:
-            leg.withheld += notice.quantity
-            order.doubt_ns = at.wall_ns  # a duplicate, or a twin: the list knows
+        time_ns = self._seconds.at(order.day, notice.time)
+        is_late = time_ns <= leg.repaired_until_ns + CLOCK_SKEW_NS
+        is_too_much = order.reported + notice.quantity > order.quantity
+        if seen in leg.seen or is_late or is_too_much:
+            order.doubt_ns = at.wall_ns  # a repetition, a late one, or truly new: the list knows
             return []
         leg.seen.add(seen)
         return self._tell_fill(
             order, leg, notice.quantity, notice.price, notice.time, repaired=False
         )
+
+    @staticmethod
+    def _price(order: KisOrder) -> int:
+        """Return the price an order is being amended to, or has."""
+        return order.price if order.change is None else order.change.price or order.price
 
     def _receipt(self, order: KisOrder, notice: Notice, at: Moment) -> list[BookEvent]:
         if notice.change is not Change.NEW:
@@ -291,9 +299,9 @@ class OrderBook:
     # --- the order list ---
 
     def on_list(
-        self, rows: Sequence[OrderRow], asked: Moment, *, complete: bool
+        self, rows: Sequence[OrderRow], asked: Moment, answered: Moment, *, complete: bool
     ) -> list[BookEvent]:
-        """Take in the order list of the day as it was asked at ``asked``, all its pages.
+        """Take in the order list of the day: first page asked, last page answered.
 
         ``complete`` is False where pages are missing: then absence proves nothing.
         """
@@ -304,17 +312,17 @@ class OrderBook:
             if order.state is OrderState.UNKNOWN:
                 events += self._match(order, rows, asked, complete=complete)
         for row in rows:
-            events += self._read_row(row, asked)
+            events += self._read_row(row, asked, answered)
         for order in self._orders.values():
             events += self._settle_change(order, asked, complete=complete)
             if complete and order.doubt_ns is not None and asked.wall_ns > order.doubt_ns:
                 order.doubt_ns = None
         return events
 
-    def _read_row(self, row: OrderRow, asked: Moment) -> list[BookEvent]:
+    def _read_row(self, row: OrderRow, asked: Moment, answered: Moment) -> list[BookEvent]:
         order = self._numbers.get((row.day, row.number))
         if order is not None and (order.spec.code, order.spec.side) == (row.code, row.side):
-            return self._read_own_row(order, row, asked)
+            return self._read_own_row(order, row, asked, answered)
         in_flight = (one for one in self._orders.values() if one.state in UNRESOLVED)
         if any(could_be(one, row) for one in in_flight):
             return []  # its reply may still come, or be lost
@@ -325,11 +333,12 @@ class OrderBook:
         parent = self._numbers.get((row.day, row.original)) if row.original else None
         if parent is None or (row.day, row.number) in self._numbers:
             return []
-        change = Change.CANCEL if is_cancel(row) else Change.AMEND
+        pending = parent.change
+        if pending is not None and not pending.number:
+            change, pending.number, pending.lost = pending.change, row.number, False
+        else:
+            change = Change.CANCEL if is_cancel(row) else Change.AMEND
         events = self._add_leg(parent, row.number, change, row.quantity)
-        if parent.change is not None and parent.change.change is change:
-            parent.change.number = row.number
-            parent.change.lost = False
         if change is Change.AMEND:
             events += self._amended(parent, row.number, row.quantity, row.price, asked)
         return events
@@ -363,9 +372,11 @@ class OrderBook:
     def _after_sending(self, order: KisOrder, row: OrderRow) -> int:
         return self._seconds.at(row.day, row.time) - order.sent.market_ns // SECOND * SECOND
 
-    def _read_own_row(self, order: KisOrder, row: OrderRow, asked: Moment) -> list[BookEvent]:
+    def _read_own_row(
+        self, order: KisOrder, row: OrderRow, asked: Moment, answered: Moment
+    ) -> list[BookEvent]:
         leg = order.legs[row.number]
-        events = self._read_fills(order, leg, row, asked)
+        events = self._read_fills(order, leg, row, asked, answered)
         is_refused = row.refused_quantity >= row.quantity > 0
         if leg.change is not Change.NEW and is_refused:
             return events + self._change_ended(order, row.number, "the exchange refused the change")
@@ -378,7 +389,8 @@ class OrderBook:
         if row.remaining > 0 or row.filled > 0:
             events += self._accept(order)
         gone = row.quantity - row.filled
-        is_done = row.remaining == 0 and gone > 0 and row.number == order.number
+        is_amending = order.change is not None and order.change.change is Change.AMEND
+        is_done = row.remaining == 0 < gone and row.number == order.number and not is_amending
         if is_done and (row.canceled or row.canceled_quantity >= gone):
             events += self._cancel_seen(order, gone)
         return events
@@ -391,41 +403,45 @@ class OrderBook:
         return [ChangeRefused(order.order_id, pending.change, reason)]
 
     def _read_fills(
-        self, order: KisOrder, leg: Leg, row: OrderRow, asked: Moment
+        self, order: KisOrder, leg: Leg, row: OrderRow, asked: Moment, answered: Moment
     ) -> list[BookEvent]:
         if row.filled > leg.reported:
-            events = self._repair(order, leg, row, asked)
+            events = self._repair(order, leg, row, answered)
             leg.listed = row.filled
             return [*events, Confirmed(order.order_id, leg.number, row.filled)]
-        if row.filled == leg.reported:
-            news, leg.listed, leg.short_lists = leg.listed != row.filled, row.filled, 0
-            return [Confirmed(order.order_id, leg.number, row.filled)] if news else []
         if leg.noticed_ns >= asked.wall_ns:
-            return []  # a notice overtook the question
+            return []  # a notice overtook the question: the next list counts
+        if row.filled == leg.reported:
+            news = row.filled > max(leg.listed, 0)
+            leg.listed, leg.short_lists = row.filled, 0
+            return [Confirmed(order.order_id, leg.number, row.filled)] if news else []
         leg.short_lists += 1
         if leg.short_lists != self._limits.unknown_lists:
             return []
         what = f"{leg.reported} shares of {leg.number} were told, KIS lists {row.filled}"
         return [Mismatch(order.order_id, what)]
 
-    def _repair(self, order: KisOrder, leg: Leg, row: OrderRow, asked: Moment) -> list[BookEvent]:
+    def _repair(
+        self, order: KisOrder, leg: Leg, row: OrderRow, answered: Moment
+    ) -> list[BookEvent]:
         """Tell the fills whose notices are missing: as many shares and won as the list says."""
         missing = row.filled - leg.reported
         amount = row.amount or int(row.average * row.filled)
         price, odd = divmod(max(amount - leg.amount, 0), missing)
-        time = seoul_time(asked.market_ns)
+        time = seoul_time(answered.market_ns)
         events: list[BookEvent] = []
         for quantity, at_price in ((missing - odd, price), (odd, price + 1)):
             if quantity:
                 events += self._tell_fill(order, leg, quantity, at_price, time, repaired=True)
-        leg.uncovered += max(missing - leg.withheld, 0)
-        leg.withheld = 0
-        leg.repaired_until = time
+        leg.repaired_until_ns = answered.market_ns
         return events
 
     def _settle_change(self, order: KisOrder, asked: Moment, *, complete: bool) -> list[BookEvent]:
         pending = order.change
-        if pending is None or not pending.lost or order.state in ENDED:
+        if pending is None or not pending.lost:
+            return []
+        if order.state in ENDED:
+            order.change = None
             return []
         settled = asked.wall_ns >= pending.sent.wall_ns + self._limits.unknown_absent_ns
         pending.absent_lists += complete and settled
@@ -455,7 +471,7 @@ class OrderBook:
         self, order: KisOrder, number: str, change: Change, quantity: int
     ) -> list[BookEvent]:
         """Add a number to an order's chain and read the notices that came before we knew it."""
-        order.legs[number] = Leg(number, change, quantity)
+        order.legs[number] = Leg(number, change, quantity, rests=change is Change.NEW)
         self._numbers[order.day, number] = order
         self._foreign.discard((order.day, number))
         early = [one for one in self._strays if one.number == number and is_about(order, one)]
@@ -484,25 +500,32 @@ class OrderBook:
     ) -> list[BookEvent]:
         """Take in that an amendment rests: earlier legs are over, their fills stay."""
         leg = order.legs[number]
-        leg.quantity = quantity or leg.quantity
-        total = order.reported - leg.reported + leg.quantity
-        if (order.quantity, order.price) == (total, price) and order.change is None:
+        leg.quantity, leg.rests = quantity or leg.quantity, True
+        if (order.quantity, order.price) == (order.total, price) and order.change is None:
             return []
-        order.quantity, order.price, order.change = total, price, None
+        order.price, order.change = price, None
         order.doubt_ns = at.wall_ns  # a fill of the old number may be on its way
-        return [Amended(order.order_id, order.key, total, price)]
+        return self._resize(order, force=True)
+
+    def _resize(self, order: KisOrder, *, force: bool = False) -> list[BookEvent]:
+        """Tell the size of an amended order: a late fill of an old number makes it larger."""
+        if order.quantity == order.total and not force:
+            return []
+        order.quantity = order.total
+        return [Amended(order.order_id, order.key, order.quantity, order.price)]
 
     def _cancel_seen(self, order: KisOrder, quantity: int) -> list[BookEvent]:
         """End an order whose rest is cancelled, once fills and cancelled quantity add up."""
         if not order.machine.takes(OrderEvent.CANCEL_SEEN) or order.state in ENDED:
             return []
+        events = self._accept(order)
         order.change = None
         order.canceled = quantity or order.quantity - order.reported
         if order.reported + order.canceled != order.quantity:
             order.machine.on(OrderEvent.CANCEL_SEEN)
-            return []
+            return events
         order.machine.on(OrderEvent.SETTLED)
-        return [Canceled(order.order_id, order.canceled)]
+        return [*events, Canceled(order.order_id, order.canceled)]
 
     def _tell_fill(
         self, order: KisOrder, leg: Leg, quantity: int, price: int, time: str, *, repaired: bool
@@ -511,6 +534,7 @@ class OrderBook:
         events = self._accept(order)
         leg.reported += quantity
         leg.amount += quantity * price
+        events += self._resize(order)
         order.fills += 1
         events.append(
             Filled(

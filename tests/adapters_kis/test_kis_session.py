@@ -286,6 +286,24 @@ def test_stopping_closes_and_ignores_what_comes_after():
     assert one.state is SessionState.KEYING
 
 
+def test_stopping_and_starting_again_is_no_way_around_the_gate():
+    one = session()
+    times = []
+    now = 0
+    for _ in range(30):
+        one.start(now)
+        while not isinstance(one.next(now, 0), Connect):
+            if one.state is SessionState.KEYING:
+                one.key(KEY, now)
+            now += 100 * MS
+        times.append(now)
+        one.opened(now)
+        one.stop()
+        assert isinstance(one.next(now, 0), Disconnect)
+    assert min(later - first for first, later in pairwise(times)) >= SECOND
+    assert times[10] - times[0] >= 300 * SECOND
+
+
 def test_closes_right_after_registration_point_to_the_hts_id():
     one = connected(TRADES)
     now = 0

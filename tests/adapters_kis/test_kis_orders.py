@@ -1,0 +1,669 @@
+"""The book of orders: tables of what happens, and a venue that loses and repeats what it says."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from nautilus_trader.model import ClientOrderId, OrderSide
+
+from adapters.kis.errors import IllegalTransition
+from adapters.kis.limits import Environment, limits_for
+from adapters.kis.market import Acceptance, Change, Notice, NoticeKind
+from adapters.kis.order_events import (
+    ENDED,
+    Accepted,
+    Amended,
+    Canceled,
+    ChangeRefused,
+    Confirmed,
+    Filled,
+    Foreign,
+    Mismatch,
+    Moment,
+    OrderKey,
+    OrderSpec,
+    OrderState,
+    Rejected,
+    Taken,
+    Unknown,
+    client_order_id,
+    order_key,
+)
+from adapters.kis.orders import OrderBook
+from adapters.kis.replies import OrderRow, Placed
+
+SECOND = 1_000_000_000
+OPEN = 1_794_877_512_000_000_000  # 2026-11-17 10:05:12 in Seoul
+LIMITS = limits_for(Environment.REAL)
+DAY, BRANCH, ACCOUNT = "20261117", "00950", "1234567801"
+SPEC = OrderSpec("123450", OrderSide.BUY, 10, 50_200, "00")
+
+
+def at(seconds=0):
+    return Moment(OPEN + seconds * SECOND, 5_000 * SECOND + seconds * SECOND)
+
+
+def clock(seconds):
+    whole = 10 * 3600 + 5 * 60 + 12 + seconds
+    return f"{whole // 3600:02d}{whole % 3600 // 60:02d}{whole % 60:02d}"
+
+
+def notice(kind="fill", quantity=4, price=50_200, seconds=1, number="0000010001", **fields):
+    values = {
+        "kind": NoticeKind(kind), "change": Change.NEW, "refused": False,
+        "acceptance": Acceptance.CONFIRMED, "account": ACCOUNT, "number": number, "original": "",
+        "branch": BRANCH, "code": "123450", "side": OrderSide.BUY, "quantity": quantity,
+        "price": price, "order_quantity": 10, "time": clock(seconds), "exchange": "1",
+    }  # fmt: skip
+    return Notice(**(values | fields))
+
+
+def row(filled=0, amount=None, number="0000010001", **fields):
+    values = {
+        "day": DAY, "branch": BRANCH, "number": number, "original": "", "side": OrderSide.BUY,
+        "code": "123450", "order_type": "00", "quantity": 10, "price": 50_200, "time": clock(0),
+        "filled": filled, "amount": filled * 50_200 if amount is None else amount,
+        "average": Decimal(0), "canceled": False, "canceled_quantity": 0, "remaining": 10 - filled,
+        "refused_quantity": 0, "type_words": "limit",
+    }  # fmt: skip
+    return OrderRow(**(values | fields))
+
+
+def opened():
+    book = OrderBook(ACCOUNT, LIMITS)
+    book.sending("A", SPEC, at())
+    book.taken("A", Placed(BRANCH, "0000010001", clock(0)))
+    return book
+
+
+def listed(book, *rows, seconds=2, complete=True):
+    return book.on_list(rows, at(seconds), at(seconds), complete=complete)
+
+
+def fills(events):
+    return [
+        (one.ordinal, one.quantity, one.price, one.repaired)
+        for one in events
+        if isinstance(one, Filled)
+    ]
+
+
+# --- names -------------------------------------------------------------------------------------
+
+
+def test_ids_are_made_of_date_branch_and_number_and_back():
+    key = OrderKey(DAY, BRANCH, "0000010001")
+    assert client_order_id(key).value == "KIS-20261117-00950-0000010001"
+    assert order_key(client_order_id(key)) == key
+    assert order_key(ClientOrderId("O-20261117-1")) is None
+
+
+# --- replies -----------------------------------------------------------------------------------
+
+
+def test_the_plain_life_of_an_order():
+    book = OrderBook(ACCOUNT, LIMITS)
+    book.sending("A", SPEC, at())
+    key = OrderKey(DAY, BRANCH, "0000010001")
+    assert book.taken("A", Placed(BRANCH, "0000010001", clock(0))) == [Taken("A", key)]
+    receipt = notice("receipt", quantity=10, acceptance=Acceptance.ACCEPTED)
+    assert book.on_notice(receipt, at(1)) == [Accepted("A", key)]
+    assert book.on_notice(receipt, at(1)) == []
+    (first,) = book.on_notice(notice(quantity=4), at(1))
+    assert (first.ordinal, first.quantity, first.price) == (1, 4, 50_200)
+    assert first.trade_id.value == "20261117-0000010001-1"
+    assert book.unconfirmed == ("A",)
+    assert listed(book, row(4)) == [Confirmed("A", "0000010001", 4)]
+    assert book.unconfirmed == ()
+    assert fills(book.on_notice(notice(quantity=6, seconds=3), at(3))) == [(2, 6, 50_200, False)]
+    assert book.order("A").state is OrderState.FILLED
+    assert not book.needs_list
+
+
+def test_notices_before_the_reply_are_kept_for_it():
+    book = OrderBook(ACCOUNT, LIMITS)
+    book.sending("A", SPEC, at())
+    assert book.on_notice(notice(quantity=10), at(1)) == []
+    events = book.taken("A", Placed(BRANCH, "0000010001", clock(0)))
+    assert [type(one) for one in events] == [Taken, Accepted, Filled]
+    assert book.order("A").state is OrderState.FILLED
+
+
+def test_refusals_end_an_order():
+    book = OrderBook(ACCOUNT, LIMITS)
+    book.sending("A", SPEC, at())
+    assert book.refused("A", "no cash") == [Rejected("A", "no cash")]
+    book = opened()
+    (rejected,) = book.on_notice(notice("receipt", refused=True), at(1))
+    assert isinstance(rejected, Rejected)
+    assert book.order("A").state is OrderState.REJECTED
+    book = opened()
+    (rejected,) = listed(book, row(refused_quantity=10, remaining=0))
+    assert isinstance(rejected, Rejected)
+
+
+def test_equal_orders_wait_for_the_first_and_others_do_not():
+    book = OrderBook(ACCOUNT, LIMITS)
+    book.sending("A", SPEC, at())
+    assert book.waits_for(SPEC) == "A"
+    with pytest.raises(IllegalTransition):
+        book.sending("B", SPEC, at())
+    for other in (
+        replace(SPEC, side=OrderSide.SELL),
+        replace(SPEC, quantity=9),
+        replace(SPEC, price=50_100),
+        replace(SPEC, code="000001"),
+    ):
+        assert book.waits_for(other) is None
+    book.reply_lost("A")
+    assert book.waits_for(SPEC) == "A"
+    listed(book, row(), seconds=1)
+    assert book.waits_for(SPEC) is None
+
+
+# --- unknown orders ----------------------------------------------------------------------------
+
+
+def unknown():
+    book = OrderBook(ACCOUNT, LIMITS)
+    book.sending("A", SPEC, at())
+    assert book.reply_lost("A") == [Unknown("A")]
+    return book
+
+
+def test_an_unknown_order_is_found_by_all_that_is_known_of_it():
+    book = unknown()
+    assert book.needs_list
+    others = [
+        row(number="0000000001", code="000001"),
+        row(number="0000000002", side=OrderSide.SELL),
+        row(number="0000000003", quantity=9),
+        row(number="0000000004", price=50_100),
+        row(number="0000000005", time="090000"),
+        row(number="0000000006", order_type="11"),
+    ]
+    events = listed(book, *others, row(4, number="0000010009"))
+    assert Taken("A", OrderKey(DAY, BRANCH, "0000010009")) in events
+    assert fills(events) == [(1, 4, 50_200, True)]
+    assert sum(isinstance(one, Foreign) for one in events) == 6
+    assert not any(isinstance(one, Mismatch) for one in events)
+
+
+def test_two_that_fit_take_the_nearest_and_ring():
+    book = unknown()
+    events = listed(book, row(number="0000000009", time=clock(20)), row(number="0000000008"))
+    assert Taken("A", OrderKey(DAY, BRANCH, "0000000008")) in events
+    assert any(isinstance(one, Mismatch) for one in events)
+
+
+def test_an_order_known_as_foreign_before_is_not_taken_for_ours():
+    book = OrderBook(ACCOUNT, LIMITS)
+    assert listed(book, row(number="0000000008"), seconds=-1) == [
+        Foreign("0000000008", BRANCH, "123450")
+    ]
+    book.sending("A", SPEC, at())
+    book.reply_lost("A")
+    assert listed(book, row(number="0000000008"), seconds=1) == []
+    assert book.order("A").state is OrderState.UNKNOWN
+
+
+def test_only_two_complete_lists_after_a_while_prove_absence():
+    book = unknown()
+    for seconds, complete in ((1, True), (9, True), (11, False), (12, True)):
+        assert listed(book, seconds=seconds, complete=complete) == []
+        assert book.order("A").state is OrderState.UNKNOWN
+    (rejected,) = listed(book, seconds=13)
+    assert isinstance(rejected, Rejected)
+    assert book.waits_for(SPEC) is None
+    late = book.taken("A", Placed(BRANCH, "0000010001", clock(0)))
+    assert [type(one) for one in late] == [Mismatch, Taken]
+
+
+def test_an_order_in_flight_is_not_called_foreign():
+    book = OrderBook(ACCOUNT, LIMITS)
+    book.sending("A", SPEC, at())
+    assert listed(book, row()) == []
+    book.reply_lost("A")
+    assert [type(one) for one in listed(book, row(), seconds=3)] == [Taken, Accepted]
+
+
+def test_unpriced_orders_match_whatever_price_the_list_shows():
+    book = OrderBook(ACCOUNT, LIMITS)
+    book.sending("A", replace(SPEC, price=0, order_type="01"), at())
+    book.reply_lost("A")
+    events = listed(book, row(price=50_700, order_type="01"))
+    assert isinstance(events[0], Taken)
+
+
+# --- fills -------------------------------------------------------------------------------------
+
+
+def test_a_repeated_notice_is_told_once():
+    book = opened()
+    book.on_notice(notice(), at(1))
+    assert book.on_notice(notice(), at(1)) == []
+    assert book.needs_list
+    assert listed(book, row(4)) == [Confirmed("A", "0000010001", 4)]
+    assert not book.needs_list
+
+
+def test_a_twin_of_a_fill_is_told_when_the_list_has_it():
+    book = opened()
+    book.on_notice(notice(), at(1))
+    book.on_notice(notice(), at(1))
+    events = listed(book, row(8))
+    assert fills(events) == [(2, 4, 50_200, True)]
+
+
+def test_more_than_was_ordered_is_never_told():
+    book = opened()
+    book.on_notice(notice(quantity=8), at(1))
+    assert book.on_notice(notice(quantity=4, seconds=2), at(2)) == []
+
+
+def test_lost_fills_are_repaired_share_by_share_and_won_by_won():
+    book = opened()
+    book.on_notice(notice(quantity=2, price=50_100), at(1))
+    events = listed(book, row(9, amount=2 * 50_100 + 3 * 50_200 + 4 * 50_150))
+    assert fills(events) == [(2, 4, 50_171, True), (3, 3, 50_172, True)]
+    assert sum(q * p for _, q, p, _ in fills(events)) == 3 * 50_200 + 4 * 50_150
+
+
+def test_a_late_notice_of_a_repaired_fill_is_not_told_again():
+    book = opened()
+    listed(book, row(4))
+    assert book.on_notice(notice(quantity=4, seconds=1), at(3)) == []
+    assert fills(book.on_notice(notice(quantity=4, seconds=30), at(30))) == [(2, 4, 50_200, False)]
+
+
+def test_a_new_fill_taken_for_a_late_one_comes_with_the_next_list():
+    book = opened()
+    listed(book, row(4))
+    assert book.on_notice(notice(quantity=3, seconds=3), at(3)) == []
+    assert book.needs_list
+    assert fills(listed(book, row(7), seconds=4)) == [(2, 3, 50_200, True)]
+
+
+def test_a_list_older_than_a_notice_proves_nothing():
+    book = opened()
+    book.on_notice(notice(), at(5))
+    assert listed(book, row(0), seconds=4) == []
+    assert listed(book, row(0), seconds=6) == []
+    (mismatch,) = listed(book, row(0), seconds=7)
+    assert isinstance(mismatch, Mismatch)
+    assert listed(book, row(0), seconds=8) == []
+
+
+def test_notices_of_other_accounts_and_orders_are_kept_apart():
+    book = opened()
+    assert book.on_notice(notice(account="9999999901"), at(1)) == []
+    assert book.on_notice(notice(number="0000000777"), at(1)) == [
+        Foreign("0000000777", BRANCH, "123450")
+    ]
+    assert book.on_notice(notice(number="0000000777"), at(1)) == []
+    assert book.on_notice(notice(code="000001"), at(1)) == []
+    assert book.order("A").reported == 0
+
+
+# --- changes -----------------------------------------------------------------------------------
+
+
+def cancel(quantity=6, acceptance=Acceptance.CONFIRMED, **fields):
+    return notice(
+        "receipt",
+        quantity=quantity,
+        number="0000010002",
+        original="0000010001",
+        change=Change.CANCEL,
+        acceptance=acceptance,
+        **fields,
+    )
+
+
+def test_a_cancel_after_all_fills_ends_the_order():
+    book = opened()
+    book.on_notice(notice(), at(1))
+    assert book.changing("A", Change.CANCEL, at(2)) == OrderKey(DAY, BRANCH, "0000010001")
+    assert book.change_taken("A", Placed(BRANCH, "0000010002", clock(2))) == []
+    assert book.on_notice(cancel(), at(3)) == [Canceled("A", 6)]
+    assert book.on_notice(cancel(), at(3)) == []
+    assert book.order("A").state is OrderState.CANCELED
+
+
+def test_a_cancel_that_does_not_add_up_waits_for_the_missing_fill():
+    book = opened()
+    book.changing("A", Change.CANCEL, at(2))
+    assert [type(one) for one in book.on_notice(cancel(), at(3))] == [Accepted]
+    assert book.order("A").state is OrderState.ENDING
+    assert book.needs_list
+    late = book.on_notice(notice(), at(4))
+    assert [type(one) for one in late] == [Filled, Canceled]
+    book = opened()
+    book.on_notice(cancel(), at(3))
+    done = row(4, remaining=0, canceled_quantity=6)
+    events = listed(book, done, seconds=4)
+    assert {type(one) for one in events} == {Filled, Confirmed, Canceled}
+    assert book.order("A").state is OrderState.CANCELED
+
+
+def test_a_cancel_that_was_only_accepted_is_settled_by_the_list():
+    book = opened()
+    book.changing("A", Change.CANCEL, at(1))
+    assert book.on_notice(cancel(10, Acceptance.ACCEPTED), at(2)) == []
+    assert book.needs_list
+    rows = [
+        row(remaining=0, canceled_quantity=10),
+        row(number="0000010002", original="0000010001", remaining=0),
+    ]
+    assert Canceled("A", 10) in listed(book, *rows, seconds=3)
+
+
+def test_the_rest_of_an_ioc_order_ends_it():
+    book = opened()
+    book.on_notice(notice(), at(1))
+    rest = notice("receipt", quantity=6, acceptance=Acceptance.REMAINDER)
+    assert book.on_notice(rest, at(1)) == [Canceled("A", 6)]
+
+
+def test_a_lost_cancel_is_found_or_given_up_and_the_order_stays():
+    for rows, expected in (
+        ([row(remaining=0, canceled_quantity=10)], Canceled("A", 10)),
+        (
+            [row()],
+            ChangeRefused("A", Change.CANCEL, "KIS does not list the change: it never arrived"),
+        ),
+    ):
+        book = opened()
+        book.changing("A", Change.CANCEL, at(1))
+        assert book.change_lost("A") == [Unknown("A")]
+        assert book.needs_list
+        events = listed(book, *rows, seconds=12) + listed(book, *rows, seconds=13)
+        assert expected in events
+        assert book.order("A").change is None
+
+
+def test_a_refused_cancel_leaves_the_order_and_asks_the_list():
+    book = opened()
+    book.changing("A", Change.CANCEL, at(1))
+    with pytest.raises(IllegalTransition):
+        book.changing("A", Change.CANCEL, at(1))
+    refused = book.change_refused("A", "nothing left", at(2))
+    assert refused == [ChangeRefused("A", Change.CANCEL, "nothing left")]
+    assert book.needs_list
+    assert book.order("A").state is OrderState.SENT
+    assert isinstance(book.on_notice(cancel(refused=True), at(3))[0], ChangeRefused)
+
+
+def amended(quantity=6, price=50_100):
+    return notice(
+        "receipt",
+        quantity=quantity,
+        price=price,
+        number="0000010002",
+        original="0000010001",
+        change=Change.AMEND,
+    )
+
+
+def test_an_amended_order_goes_on_under_its_new_number():
+    book = opened()
+    book.on_notice(notice(quantity=4), at(1))
+    book.changing("A", Change.AMEND, at(2), quantity=0, price=50_100)
+    book.change_taken("A", Placed(BRANCH, "0000010002", clock(2)))
+    key = OrderKey(DAY, BRANCH, "0000010002")
+    assert book.on_notice(amended(), at(3)) == [Amended("A", key, 10, 50_100)]
+    assert book.on_notice(amended(), at(3)) == []
+    assert book.changing("A", Change.CANCEL, at(4)).number == "0000010002"
+    book.change_refused("A", "x", at(4))
+    events = book.on_notice(notice(quantity=6, price=50_100, number="0000010002"), at(5))
+    assert fills(events) == [(2, 6, 50_100, False)]
+    assert book.order("A").state is OrderState.FILLED
+
+
+def test_a_late_fill_of_the_old_number_makes_the_amended_order_larger():
+    book = opened()
+    book.changing("A", Change.AMEND, at(2), price=50_100)
+    book.change_taken("A", Placed(BRANCH, "0000010002", clock(2)))
+    key = OrderKey(DAY, BRANCH, "0000010002")
+    assert book.on_notice(amended(), at(3)) == [Amended("A", key, 6, 50_100)]
+    late = book.on_notice(notice(quantity=4), at(4))
+    assert Amended("A", key, 10, 50_100) in late
+    assert fills(late) == [(1, 4, 50_200, False)]
+    assert book.order("A").state is not OrderState.FILLED
+
+
+def test_a_lost_amendment_is_found_by_the_number_it_names():
+    book = opened()
+    book.changing("A", Change.AMEND, at(2), price=50_100)
+    book.change_lost("A")
+    rows = [
+        row(remaining=0),
+        row(number="0000010002", original="0000010001", price=50_100, time=clock(2)),
+    ]
+    events = listed(book, *rows, seconds=3)
+    key = OrderKey(DAY, BRANCH, "0000010002")
+    assert [one for one in events if isinstance(one, Amended)] == [Amended("A", key, 10, 50_100)]
+    assert book.order("A").state is OrderState.OPEN
+    assert book.order("A").change is None
+
+
+def test_a_change_made_by_hand_is_followed():
+    book = opened()
+    rows = [
+        row(remaining=0, canceled_quantity=10),
+        row(number="0000010002", original="0000010001", type_words="취소", remaining=0),
+    ]
+    assert Canceled("A", 10) in listed(book, *rows)
+
+
+# --- restart -----------------------------------------------------------------------------------
+
+
+def test_after_a_restart_the_journalled_fills_are_not_told_again():
+    book = opened()
+    told = [one for one in book.on_notice(notice(), at(1)) if isinstance(one, Filled)]
+    again = OrderBook(ACCOUNT, LIMITS)
+    again.adopt("A", SPEC, [OrderKey(DAY, BRANCH, "0000010001")], at(), told)
+    assert again.needs_list
+    assert again.on_notice(notice(), at(1)) == []
+    assert fills(listed(again, row(7), seconds=60)) == [(2, 3, 50_200, True)]
+
+
+def test_after_a_restart_an_order_without_a_number_is_unknown():
+    book = OrderBook(ACCOUNT, LIMITS)
+    book.adopt("A", SPEC, [], at(), [])
+    assert book.order("A").state is OrderState.UNKNOWN
+    assert book.waits_for(SPEC) == "A"
+    assert Taken("A", OrderKey(DAY, BRANCH, "0000010001")) in listed(book, row(), seconds=60)
+
+
+# --- a venue that loses and repeats ------------------------------------------------------------
+
+
+class ForgetfulVenue(RuleBasedStateMachine):
+    """KIS with its own books; replies and notices are lost, late and repeated at will.
+
+    After everything has been delivered and the list asked a few times, both books agree; and at
+    no time has more been told than was filled.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.book = OrderBook(ACCOUNT, LIMITS)
+        self.now = 0
+        self.next_number = 10_000
+        self.rows = {}
+        self.root = {}
+        self.ours = {}
+        self.mail = []
+        self.told = []
+        self.events = []
+
+    def note(self, events):
+        self.events += events
+        self.told += [one for one in events if isinstance(one, Filled)]
+
+    def number(self):
+        self.next_number += 1
+        return f"{self.next_number:010d}"
+
+    def post(self, message, fate):
+        self.mail += {"lost": [], "sent": [message], "twice": [message, message]}[fate]
+
+    fates = st.sampled_from(["sent", "sent", "lost", "twice"])
+
+    @rule(price=st.sampled_from([50_100, 50_200]), fate=st.sampled_from(["ok", "lost", "absent"]))
+    def place(self, price, fate):
+        spec = replace(SPEC, price=price)
+        if self.book.waits_for(spec) is not None:
+            return
+        order_id = f"O{len(self.ours)}"
+        self.book.sending(order_id, spec, at(self.now))
+        self.ours[order_id] = None
+        if fate != "absent":
+            number = self.number()
+            self.rows[number] = row(number=number, price=price, time=clock(self.now))
+            self.root[number] = order_id
+            self.ours[order_id] = number
+        if fate == "ok":
+            self.note(self.book.taken(order_id, Placed(BRANCH, number, clock(self.now))))
+        else:
+            self.note(self.book.reply_lost(order_id))
+        self.now += 1
+
+    @rule()
+    def place_by_hand(self):
+        """An order of another price: nothing would tell an equal one from ours."""
+        number = self.number()
+        self.rows[number] = row(number=number, price=50_300, time=clock(self.now))
+
+    def open_rows(self):
+        return [one for one in self.rows.values() if one.remaining > 0]
+
+    @precondition(lambda self: self.open_rows())
+    @rule(pick=st.integers(0, 99), quantity=st.integers(1, 5), better=st.booleans(), fate=fates)
+    def fill(self, pick, quantity, better, fate):
+        open_rows = self.open_rows()
+        one = open_rows[pick % len(open_rows)]
+        quantity, price = min(quantity, one.remaining), one.price - 50 * better
+        self.rows[one.number] = replace(
+            one,
+            filled=one.filled + quantity,
+            remaining=one.remaining - quantity,
+            amount=one.amount + quantity * price,
+        )
+        message = notice(
+            quantity=quantity,
+            price=price,
+            seconds=self.now,
+            number=one.number,
+            original=one.original,
+            order_quantity=one.quantity,
+        )
+        self.post(message, fate)
+
+    @rule(pick=st.integers(0, 99), amend=st.booleans(), reply=st.sampled_from(["ok", "lost"]),
+          arrives=st.booleans(), fate=fates)  # fmt: skip
+    def change(self, pick, amend, reply, arrives, fate):
+        ready = [
+            o
+            for o in self.book._orders.values()
+            if o.number and o.state not in ENDED and o.change is None
+        ]
+        if not ready:
+            return
+        order = ready[pick % len(ready)]
+        one = self.rows[order.number]
+        change = Change.AMEND if amend else Change.CANCEL
+        self.book.changing(order.order_id, change, at(self.now), price=one.price)
+        self.now += 1
+        if arrives and not one.remaining:
+            refused = self.book.change_refused(order.order_id, "nothing left", at(self.now))
+            self.note(refused)
+            return
+        number = self.number()
+        if arrives:
+            self.carry_out(order, one, change, number, fate)
+        if arrives and reply == "ok":
+            placed = Placed(BRANCH, number, clock(self.now))
+            self.note(self.book.change_taken(order.order_id, placed))
+        else:
+            self.note(self.book.change_lost(order.order_id))
+
+    def carry_out(self, order, one, change, number, fate):
+        rest = one.remaining
+        child = replace(
+            one, number=number, original=one.number, filled=0, amount=0, quantity=rest,
+            time=clock(self.now), remaining=rest if change is Change.AMEND else 0,
+        )  # fmt: skip
+        gone = 0 if change is Change.AMEND else rest
+        self.rows[one.number] = replace(one, remaining=0, canceled_quantity=gone)
+        if change is Change.CANCEL:
+            child = replace(child, type_words="취소")
+        self.rows[number] = child
+        self.root[number] = order.order_id
+        message = notice(
+            "receipt", quantity=rest, price=one.price, seconds=self.now, number=number,
+            original=one.number, change=change, order_quantity=rest,
+        )  # fmt: skip
+        self.post(message, fate)
+
+    @rule(place=st.integers(0, 99), step=st.integers(0, 3))
+    def deliver(self, place, step):
+        self.now += step
+        if self.mail:
+            message = self.mail.pop(place % len(self.mail))
+            self.note(self.book.on_notice(message, at(self.now)))
+
+    @rule(complete=st.booleans(), gap=st.integers(0, 2))
+    def ask(self, complete, gap):
+        asked = at(self.now)
+        self.now += gap
+        rows = list(self.rows.values())
+        rows = rows if complete else rows[: len(rows) // 2]
+        self.note(self.book.on_list(rows, asked, at(self.now), complete=complete))
+        self.now += 1
+
+    def filled(self, order_id):
+        rows = [self.rows[number] for number, owner in self.root.items() if owner == order_id]
+        return sum(one.filled for one in rows), sum(one.amount for one in rows)
+
+    @invariant()
+    def never_more_than_was_filled(self):
+        for order_id in self.ours:
+            told = sum(one.quantity for one in self.told if one.order_id == order_id)
+            assert told <= self.filled(order_id)[0]
+
+    @invariant()
+    def every_fill_has_its_own_id(self):
+        ids = [one.trade_id.value for one in self.told]
+        assert len(ids) == len(set(ids))
+
+    def teardown(self):
+        while self.mail:
+            self.deliver(0, 0)
+        for _ in range(6):
+            self.now += 15
+            self.ask(complete=True, gap=0)
+        assert not self.book.needs_list
+        for order_id, number in self.ours.items():
+            order = self.book.order(order_id)
+            told = [one for one in self.told if one.order_id == order_id]
+            amount = sum(one.quantity * one.price for one in told)
+            assert (sum(one.quantity for one in told), amount) == self.filled(order_id)
+            rests = any(
+                self.rows[one].remaining for one, owner in self.root.items() if owner == order_id
+            )
+            if number is None:
+                assert order.state is OrderState.REJECTED
+            else:
+                assert (order.state not in ENDED) == rests, order
+                assert order.quantity >= order.reported
+        assert not any(isinstance(one, Mismatch) for one in self.events)
+
+
+ForgetfulVenue.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestForgetfulVenue = ForgetfulVenue.TestCase
