@@ -15,14 +15,18 @@ import pyarrow.compute as pc
 from catalog.columns import Ints, from_text
 from catalog.ingest.candles import DAY_NS, infer_interval
 from catalog.ingest.dumps import Dump, DumpKind, DumpReader, dump_of, ns_of
+from catalog.ingest.indices import index_id_of, read_index
 from catalog.ingest.instruments import KRX_NAME
+from catalog.ingest.listings import is_listing, read_listing
 from catalog.ingest.recorded_csv import RecordedCsv, is_recorded_csv, read_recorded_csv
 from catalog.ingest.recordings import (
+    is_answers,
     lines_of,
     looks_like_recording,
+    read_answers,
     received_ns,
 )
-from catalog.ingest.tables import PRICES, read_sheet
+from catalog.ingest.tables import PRICES, Sheet, read_sheet
 from catalog.layout import MAX_ROW_GROUP
 from catalog.quality import (
     SECOND_NS,
@@ -56,11 +60,14 @@ def check_file(path: Path, timezone: str = "UTC") -> list[Finding]:
     try:
         if is_recorded_csv(path):
             return _check_csv(read_recorded_csv(path))
+        if is_answers(path):
+            read_answers(path)  # raises where one is cut short
+            return []
         if looks_like_recording(path):
             return _check_recording(path)
         if (dump := dump_of(path)) is not None:
             return _check_dump(dump)
-        return _check_table(path, timezone)
+        return _check_sheets(path, timezone)
     except BadInput as error:
         found = Findings(str(path))
         found.add(Severity.ERROR, "unreadable", _without(path, str(error)))
@@ -279,9 +286,38 @@ def _check_dump(dump: Dump) -> list[Finding]:
     return found.all()
 
 
-def _check_table(path: Path, timezone: str) -> list[Finding]:
-    sheet = read_sheet(path, timezone)
-    found = Findings(str(path), sheet.unit)
+def _check_sheets(path: Path, timezone: str) -> list[Finding]:
+    """Check a table: candles, a listing of a market, or values of an index."""
+    if is_listing(path):
+        listing = read_listing(path)
+        found = _check_values(listing.sheet)
+        again = np.sort(listing.codes)
+        repeated = int((again[1:] == again[:-1]).sum())
+        if repeated:
+            found.add(Severity.ERROR, "duplicate", "a code is listed twice", count=repeated)
+        return found.all()
+    index_id = index_id_of(path)
+    if index_id is None:
+        return _check_table(read_sheet(path, timezone))
+    sheets = read_index(path, index_id, timezone)
+    return [each for _, sheet in sheets for each in _check_series(sheet)]
+
+
+def _check_series(sheet: Sheet) -> list[Finding]:
+    found = Findings(str(sheet.path), sheet.unit)
+    rows, stamps = sheet.line, sheet.time_ns
+    empty = _is_null(sheet.columns["close"])
+    found.mark(Severity.NOTE, "no-price", "a row without a value", empty, rows, stamps)
+    steps = np.diff(stamps, prepend=stamps[0] - 1)
+    text = "earlier than the row above"
+    found.mark(Severity.ERROR, "time-back", text, steps < 0, rows, stamps)
+    _check_repeated(found, sheet.columns, steps == 0, rows, stamps)
+    return found.all()
+
+
+def _check_values(sheet: Sheet) -> Findings:
+    """Check what each row says by itself."""
+    found = Findings(str(sheet.path), sheet.unit)
     rows, stamps = sheet.line, sheet.time_ns
     empty = np.logical_or.reduce([_is_null(sheet.columns[name]) for name in PRICES])
     found.mark(Severity.NOTE, "no-price", "a row without a price", empty, rows, stamps)
@@ -295,6 +331,12 @@ def _check_table(path: Path, timezone: str) -> list[Finding]:
     enclosed = {name: columns[name].filter(pa.array(traded)) for name in PRICES}
     check_ranges(found, enclosed, rows[traded], stamps[traded])
     check_volumes(found, columns["volume"], rows, stamps)
+    return found
+
+
+def _check_table(sheet: Sheet) -> list[Finding]:
+    found = _check_values(sheet)
+    path, columns, rows, stamps = sheet.path, sheet.columns, sheet.line, sheet.time_ns
     steps = np.diff(stamps, prepend=stamps[0] - 1)
     newest_first = len(steps) > 2 and bool((steps[1:] < 0).all())
     if newest_first:
@@ -306,7 +348,7 @@ def _check_table(path: Path, timezone: str) -> list[Finding]:
     if len(stamps) > 1:
         interval_ns = infer_interval(sheet)
         if interval_ns == DAY_NS and KRX_NAME.match(path.name) and not newest_first:
-            good = traded & ~empty
+            good = ~mask(_equals_zero(columns["volume"])) & ~mask(_below_one(columns["open"]))
             opens, closes = (columns[name].filter(pa.array(good)) for name in ("open", "close"))
             limits = daily_limits(stamps[good])
             Jumps(found).add(opens, closes, limits, rows[good], stamps[good])
@@ -337,6 +379,12 @@ def _equals_zero(column: pa.Array) -> pa.Array:
 
 def _below_zero(column: pa.Array) -> pa.Array:
     return pc.less(column, pa.scalar(0, pa.int64()).cast(column.type))
+
+
+def _below_one(column: pa.Array) -> pa.Array:
+    """Mark what is no price to compare: empty, 0 or less."""
+    zero = pa.scalar(0, pa.int64()).cast(column.type)
+    return pc.fill_null(pc.less_equal(column, zero), fill_value=True)
 
 
 def _is_null(column: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

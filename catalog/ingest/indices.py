@@ -54,6 +54,21 @@ def import_index(
     sessions_of: SessionsOf | None,
 ) -> Written:
     """Import one table as daily bars; a table of several values makes one index each."""
+    topics: list[str] = []
+    notes: list[str] = []
+    rows = 0
+    for each, sheet in read_index(path, instrument_id, timezone):
+        written = _write(batch, sheet, each, sessions_of)
+        topics += written.topics
+        rows += written.rows
+        notes += [note for note in written.notes if note not in notes]
+    return Written(tuple(topics), rows, tuple(notes))
+
+
+def read_index(
+    path: Path, instrument_id: InstrumentId, timezone: str
+) -> list[tuple[InstrumentId, Sheet]]:
+    """Read a table as one sheet per index. Raises BadInput naming the file and line."""
     table, unit, first_line = read_table(path)
     line = np.arange(table.num_rows, dtype=np.int64) + first_line
     by_plain = {plain(name): name for name in table.column_names}
@@ -83,17 +98,12 @@ def import_index(
             (_named(instrument_id, name, len(values)), _still(table, name, path, unit, line))
             for name in values
         ]
-    topics: list[str] = []
-    notes: list[str] = []
-    rows = 0
+    sheets = []
     for each, columns in series:
         columns.setdefault("volume", _zeros(len(line)))
         sheet = Sheet(path, time_ns, columns, line, unit, close_stamped=False, zone_given=True)
-        written = _write(batch, sheet, each, sessions_of)
-        topics += written.topics
-        rows += written.rows
-        notes += [note for note in written.notes if note not in notes]
-    return Written(tuple(topics), rows, tuple(notes))
+        sheets.append((each, sheet))
+    return sheets
 
 
 def _write(

@@ -50,7 +50,7 @@ def import_listings(
     batch: Import, paths: Sequence[Path], grid: Grid, sessions_of: SessionsOf | None
 ) -> Listed:
     """Import listings together. Raises BadInput naming the file and line of what is wrong."""
-    parts = [_read(path) for path in paths]
+    parts = [read_listing(path) for path in paths]
     codes = np.concatenate([part.codes for part in parts])
     order = np.argsort(codes, kind="stable")
     whole = Sheet(
@@ -88,12 +88,15 @@ def import_listings(
 
 
 @dataclass(frozen=True, slots=True)
-class _Day:
+class ListedDay:
+    """One listing: a sheet whose rows are codes of one day."""
+
     sheet: Sheet
     codes: np.ndarray[tuple[int], np.dtype[np.str_]]
 
 
-def _read(path: Path) -> _Day:
+def read_listing(path: Path) -> ListedDay:
+    """Read one listing. Raises BadInput naming the file and line of what is wrong."""
     table, unit, first_line = read_table(path)
     line = np.arange(table.num_rows, dtype=np.int64) + first_line
     named = {plain(name): name for name in table.column_names}
@@ -118,7 +121,7 @@ def _read(path: Path) -> _Day:
     }
     midnight = np.full(table.num_rows, _midnight_ns(path), np.int64)
     sheet = Sheet(path, midnight, columns, line, unit, close_stamped=False, zone_given=True)
-    return _Day(sheet, np.array(codes.to_pylist()))
+    return ListedDay(sheet, np.array(codes.to_pylist()))
 
 
 def _meanings(names: set[str]) -> dict[str, str]:

@@ -3,16 +3,16 @@
 import argparse
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from catalog.store import Store, StreamInfo
-from scenarios.commands import data_check, data_generate, data_pull
+from catalog.store import Store
+from scenarios.commands import data_check, data_generate, data_list, data_pull
 from scenarios.screen import Screen
 from scenarios.settings import read_settings
-from scenarios.streams_shown import place, show_results, summary
+from scenarios.streams_shown import show_results, summary
 
 _IMPORT_EXAMPLE = """examples:
   onetape data import bars/btc_1m.csv.gz --instrument BTCUSDT-PERP.BINANCE
@@ -23,6 +23,7 @@ _IMPORT_EXAMPLE = """examples:
 _EPILOG = """examples:
   onetape data import bars/btc_1m.csv.gz --instrument BTCUSDT-PERP.BINANCE
   onetape data generate demo
+  onetape data check 'recordings/*.gz'
   onetape data list
 """
 _KINDS = (
@@ -46,23 +47,12 @@ def register(commands: Any, shared: argparse.ArgumentParser) -> None:
     data_generate.register(actions, shared)
     data_pull.register(actions, shared)
     data_check.register(actions, shared)
-    listing = actions.add_parser(
-        "list",
-        parents=[shared],
-        help="list what the catalog holds",
-        description="List every stream of the catalog with its span, rows and origin.",
-        epilog="example: onetape data list --json",
-    )
-    listing.set_defaults(run=run)
+    data_list.register(actions, shared)
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
-    """Run one action; 0 when it is done."""
-    actions: dict[str, Callable[[argparse.Namespace, Store, Screen], None]] = {
-        "import": _import,
-        "list": _list,
-    }
-    actions[args.action](args, Store(read_settings().catalog), screen)
+    """Import files; 0 when it is done."""
+    _import(args, Store(read_settings().catalog), screen)
     return 0
 
 
@@ -133,43 +123,6 @@ def _import(args: argparse.Namespace, store: Store, screen: Screen) -> None:
             **({"frames_per_s": round(frames / elapsed_s)} if frames else {}),
         }
     )
-
-
-def _list(args: argparse.Namespace, store: Store, screen: Screen) -> None:  # noqa: ARG001 - it takes no options
-    streams = store.streams()
-    if not streams:
-        screen.line(
-            f"The catalog {store.root} is empty: fill it with onetape data generate demo, or "
-            "onetape data import FILE."
-        )
-    else:
-        rows = ((*place(info), f"{info.rows:,}", _origin(info.sources)) for info in streams)
-        screen.table(f"Catalog {store.root}", ("stream", "span", "rows>", "origin"), rows)
-    screen.result(
-        {
-            "catalog": str(store.root),
-            "streams": [_stream_values(info) for info in streams],
-            "rows": sum(info.rows for info in streams),
-        }
-    )
-
-
-def _origin(sources: Sequence[str]) -> str:
-    more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
-    return (sources[0] if sources else "") + more
-
-
-def _stream_values(info: StreamInfo) -> dict[str, object]:
-    return {
-        "kind": info.kind,
-        "topic": info.topic,
-        "instrument": str(info.instrument_id),
-        "files": info.files,
-        "rows": info.rows,
-        "first_ns": info.first_ns,
-        "last_ns": info.last_ns,
-        "origins": info.sources,
-    }
 
 
 def _show_notes(files: Sequence[tuple[str, str, Iterable[str]]], screen: Screen) -> None:

@@ -42,19 +42,23 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     found: Iterable[Finding]
     if args.paths:
         files = find_files(args.paths)
-        found, what = (each for path in files for each in check_file(path, args.timezone)), "files"
+        found, what = (each for path in files for each in check_file(path, args.timezone)), "file"
         checked = len(files)
     else:
         store = Store(read_settings().catalog)
-        found, what = check_store(store, calendar_for), "streams"
+        found, what = check_store(store, calendar_for), "stream"
         checked = len(store.streams())
     findings = list(found)
     for finding in findings:
         screen.line(str(finding))
     counts = {kind: sum(each.severity is kind for each in findings) for kind in Severity}
-    told = ", ".join(f"{count:,} {kind}s" for kind, count in counts.items())
-    screen.line(f"{checked:,} {what} checked: {told}.")
+    told = ", ".join(_counted(count, kind) for kind, count in counts.items())
+    screen.line(f"{_counted(checked, what)} checked: {told}.")
     values = [{**asdict(each), "message": str(each)} for each in findings]
     totals = {f"{kind}s": count for kind, count in counts.items()}
     screen.result({"checked": checked, "findings": values, **totals})
     return 1 if counts[Severity.ERROR] else 0
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"

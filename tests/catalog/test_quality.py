@@ -146,6 +146,19 @@ def test_a_split_adjusted_on_one_side_is_a_jump(tmp_path: Path) -> None:
     assert "-80%" in found["jump"].text
 
 
+def test_a_listing_and_an_index_are_checked_as_what_they_are(tmp_path: Path) -> None:
+    row = "005930,KOSPI,100,100,101,99,5"
+    head = "Code,Market,Close,Open,High,Low,Volume"
+    assert found_in(tmp_path, head, row, name="l_2024-01-02.csv") == {}
+    twice = found_in(tmp_path, head, row, row, name="l_2024-01-02.csv")
+    assert twice["duplicate"].severity is Severity.ERROR
+    inside = row.replace("101", "99")
+    assert "range" in found_in(tmp_path, head, inside, name="l_2024-01-02.csv")
+    values = ("Date,vix", "1/13/2024,12.7", "1/12/2024,.")
+    index = found_in(tmp_path, *values, name="vix.csv")
+    assert set(index) == {"time-back", "no-price"}
+
+
 def in_store(folder: Path, *lines: str, name: str, grid: Grid | None = None) -> dict[str, Finding]:
     path = folder / name
     path.write_text("\n".join(lines) + "\n", "utf-8")

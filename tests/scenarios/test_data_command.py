@@ -135,3 +135,34 @@ def test_help_shows_an_example(action: list[str], capsys: pytest.CaptureFixture[
         main(["data", *action, "--help"])
     assert stop.value.code == 0
     assert "onetape data" in capsys.readouterr().out.split("example")[1]
+
+
+def test_list_counts_the_days_without_a_row(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "BTC_USDT-1d.csv"
+    days = "".join(f"2024-01-0{day},1,2,1,2,5\n" for day in (1, 2, 3, 6))
+    path.write_text("date,open,high,low,close,volume\n" + days)
+    assert main(["data", "import", str(path)]) == 0
+    capsys.readouterr()
+    (stream,) = as_json(capsys, "list")["streams"]
+    assert (stream["rows"], stream["missing_days"]) == (4, 2)
+    assert main(["data", "list"]) == 0
+    assert "2 d" in capsys.readouterr().out
+
+
+def test_check_ends_with_1_where_an_error_is_found(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = tmp_path / "BTC_USDT-1d.csv", tmp_path / "ETH_USDT-1d.csv"
+    head = "date,open,high,low,close,volume\n"
+    good.write_text(head + "2024-01-01,1,2,1,2,5\n2024-01-02,1,2,1,2,5\n")
+    bad.write_text(head + "2024-01-01,1,2,1,2,5\n2024-01-02,1,2,-1,2,5\n")
+    assert main(["data", "check", str(good)]) == 0
+    assert main(["data", "check", str(good), str(bad)]) == 1
+    shown = capsys.readouterr().out
+    assert "ETH_USDT-1d.csv, line 3 at 2024-01-02" in shown
+    assert "2 files checked: 1 error," in shown
+    assert main(["data", "import", str(good)]) == 0
+    assert main(["data", "check"]) == 0
+    assert "1 stream checked: 0 errors" in capsys.readouterr().out
