@@ -75,7 +75,7 @@ class Order:
         """Note what the venue said; a refused cancellation or a late word changes no fill."""
         self.detail = update.detail or self.detail
         self.changed_ns = update.ts_ns
-        late = self.filled_raw and update.state in {OrderState.SUBMITTED, OrderState.ACCEPTED}
+        late = self.filled_raw and update.state is OrderState.ACCEPTED
         if update.state is not OrderState.CANCEL_REJECTED and not late:
             self.state = str(update.state)
 

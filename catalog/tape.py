@@ -89,13 +89,14 @@ class Window:
     """All rows up to one moment, merged.
 
     ``delivered_ns`` is the ts_init of the delivered rows, ``sources`` their streams' places in the
-    list the tape was read with.
+    list the tape was read with. ``prints_ns`` are the times of derived opening prints.
     """
 
     events: list[TapeEvent]
     delivered_ns: Int64
     sources: npt.NDArray[np.uint16]
     blocks: list[RowBlock]
+    prints_ns: dict[InstrumentId, frozenset[int]]
 
 
 def stream_name(kind: StreamKind, topic: str) -> str:
@@ -155,6 +156,7 @@ def _merge(cursors: Sequence["_Cursor"], horizon: int | None) -> Window:
     stamps: list[Int64] = []
     sources: list[npt.NDArray[np.uint16]] = []
     blocks: list[RowBlock] = []
+    prints_ns: dict[InstrumentId, frozenset[int]] = {}
     for cursor in cursors:
         taken = cursor.take(horizon)
         if taken is None:
@@ -165,6 +167,8 @@ def _merge(cursors: Sequence["_Cursor"], horizon: int | None) -> Window:
         sources.append(np.full(len(ts_ns), cursor.place, np.uint16))
         if block is not None:
             blocks.append(block)
+        else:
+            prints_ns[cursor.stream.instrument_id] = frozenset(ts_ns.tolist())
     ts_all = np.concatenate(stamps)
     source = np.concatenate(sources)
     if len(stamps) > 1:
@@ -172,7 +176,7 @@ def _merge(cursors: Sequence["_Cursor"], horizon: int | None) -> Window:
         events = [events[i] for i in order.tolist()]
         ts_all, source = ts_all[order], source[order]
     delivered = source != UNDELIVERED
-    return Window(events, ts_all[delivered], source[delivered], blocks)
+    return Window(events, ts_all[delivered], source[delivered], blocks, prints_ns)
 
 
 class _Cursor:

@@ -116,6 +116,7 @@ class _Replay:
     def _play(self, window: Window) -> None:
         engine = self._engine
         self._keep(window)
+        self._shell.expect(window.prints_ns)
         engine.add_data(window.events, validate=False)
         window.events.clear()
         engine.run(start=self._universe.start_ns, streaming=True)

@@ -33,6 +33,7 @@ class ReplayHost(EngineHost):
         self._ticks = _ticks(universe)
         self._heard: frozenset[tuple[StreamKind, InstrumentId]] = frozenset()
         self._held: dict[InstrumentId, list[Command]] = {}
+        self._prints_ns: Mapping[InstrumentId, frozenset[int]] = {}
         self._alert_due_ns = -1
         self._alerts = 0
 
@@ -40,20 +41,30 @@ class ReplayHost(EngineHost):
         """Give the shell its host; call once, before the engine starts."""
         super().attach(host)
         self._heard = frozenset((s.kind, s.instrument_id) for s in host.subscriptions)
+        self._waiting_handlers = {name: self._waiting(kind, name) for kind, name in TICKS.items()}
+        self._usual_handlers = {name: self._market_handlers[name] for name in TICKS.values()}
+
+    def expect(self, prints_ns: Mapping[InstrumentId, frozenset[int]]) -> None:
+        """Learn when the next window's bars open: an order of that very moment need not wait."""
+        self._prints_ns = prints_ns
 
     def send(self, command: Command) -> None:
         """Send a command now, or hold it until its instrument's next event."""
         instrument_id = command.instrument_id
+        now_ns = self.clock.timestamp_ns()
         if instrument_id in self._held:
             self._held[instrument_id].append(command)
-        elif instrument_id in self._only_bars or self._is_closed(instrument_id):
+        elif instrument_id in self._only_bars:
+            opens_now = now_ns in self._prints_ns.get(instrument_id, ())
+            (self._release if opens_now else self._hold)(command)
+        elif self._is_closed(instrument_id, now_ns):
             self._hold(command)
         else:
             self._release(command)
 
-    def _is_closed(self, instrument_id: InstrumentId) -> bool:
+    def _is_closed(self, instrument_id: InstrumentId, now_ns: int) -> bool:
         venue = instrument_id.venue.value
-        arrives_ns = self.clock.timestamp_ns() + self._latency_ns[venue]
+        arrives_ns = now_ns + self._latency_ns[venue]
         return self._sessions[venue].at(arrives_ns) is None
 
     def _release(self, command: Command) -> None:
@@ -73,7 +84,7 @@ class ReplayHost(EngineHost):
         if (kind, instrument_id) not in self._heard:
             self.subscribe(kind, str(instrument_id))
         if len(self._held) == 1:
-            self._hear({name: self._waiting(kind, name) for kind, name in TICKS.items()})
+            self._hear(self._waiting_handlers)
 
     def _waiting(self, kind: StreamKind, name: str) -> Callable[[TradeTick | QuoteTick], None]:
         """Return the handler used while something is held; at other times it costs nothing."""
@@ -94,7 +105,7 @@ class ReplayHost(EngineHost):
         if (kind, instrument_id) not in self._heard:
             self._leave(kind, instrument_id)
         if not self._held and self.failure is None:
-            self._hear({name: self._market_handlers[name] for name in TICKS.values()})
+            self._hear(self._usual_handlers)
 
     def _leave(self, kind: StreamKind, instrument_id: InstrumentId) -> None:
         if kind is StreamKind.TRADES:

@@ -217,8 +217,30 @@ class VenueSample:
     marked: Money
 
 
+@dataclass(frozen=True, slots=True)
+class TotalSample:
+    """All venues together in the base currency: equity = free + reserved + committed + unsettled.
+
+    ``rates`` gives what one unit of each other currency was worth then.
+    """
+
+    rates: str
+    equity: Money
+    free: Money
+    reserved: Money
+    committed: Money
+    unsettled: Money
+    marked: Money
+
+
 type CapitalState = (
-    AllocationSet | StageChanged | BrakePulled | BrakeReleased | StrategySample | VenueSample
+    AllocationSet
+    | StageChanged
+    | BrakePulled
+    | BrakeReleased
+    | StrategySample
+    | VenueSample
+    | TotalSample
 )
 type Intent = MoneyIntent | Cancel | Wake | Alert
 type CapitalIntent = Wake | Alert | Revoke | Flatten | CapitalState
@@ -336,7 +358,6 @@ class TimerFired:
 class OrderState(StrEnum):
     """What a venue (or the engine before it) said about an order, fills aside."""
 
-    SUBMITTED = "submitted"
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     DENIED = "denied"

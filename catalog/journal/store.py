@@ -260,7 +260,7 @@ class JournalStore:
             if connection is None:
                 return []
             self._backend.read_by_key(connection)
-            return list(connection.execute(query))
+            return list(connection.execute(query).all())
 
     def _is_locked(self) -> bool:
         try:

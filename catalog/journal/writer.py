@@ -19,6 +19,10 @@ from catalog.journal.schema import ENTRIES, RUNS, TAPE_BLOCKS
 from strategies.errors import InvariantBroken, JournalFailed, OnetapeError
 from strategies.ports import Kind
 
+type _Pending = tuple[int, int, Kind, str, int, int, object]
+
+_NAMES = {kind: str(kind) for kind in Kind}
+
 BATCH_ENTRIES = 4_096
 """Entries buffered before they are committed without being asked."""
 
@@ -44,6 +48,7 @@ class RunJournal:
         self._connection = connection
         self._lock = lock
         self._wall_ns = wall_ns
+        self._pending: list[_Pending] = []
         self._rows: Rows = []
         self._blocks: Rows = []
         self._head = self._digest = GENESIS
@@ -60,17 +65,19 @@ class RunJournal:
     @property
     def head(self) -> str:
         """Hash over all entries so far, as hex text."""
+        self._seal()
         return self._head.hex()
 
     @property
     def digest(self) -> str:
         """Hash over all entries so far but ENDED, as hex text: equal runs have equal digests."""
+        self._seal()
         return self._digest.hex()
 
     @property
     def entry_count(self) -> int:
         """Entries appended so far, committed or not."""
-        return self._count + len(self._rows)
+        return self._count + len(self._rows) + len(self._pending)
 
     def append(
         self,
@@ -88,28 +95,27 @@ class RunJournal:
         """
         if entry_id <= self._last_id:
             raise InvariantBroken(f"{place(entry_id)} is not after {place(self._last_id)}.")
-        payload, name = encode(message), str(kind)
-        head = link(self._head, entry_id, ts_ns, name, source, cause_id, workflow_id, payload)
         self._last_id = entry_id
-        self._head = head
-        if kind is not Kind.ENDED:
-            self._digest = head
-        rows = self._rows
-        rows.append(
-            (
-                self.run_no,
-                entry_id,
-                ts_ns,
-                name,
-                source,
-                cause_id,
-                workflow_id,
-                payload.decode(),
-                head,
-            )
-        )
-        if len(rows) >= BATCH_ENTRIES:
+        self._pending.append((entry_id, ts_ns, kind, source, cause_id, workflow_id, message))
+        if len(self._pending) >= BATCH_ENTRIES:
             self.flush()
+
+    def _seal(self) -> None:
+        """Encode and chain what was appended; messages never change, so it can wait for a batch."""
+        head, digest, run_no, rows = self._head, self._digest, self.run_no, self._rows
+        try:
+            for entry_id, ts_ns, kind, source, cause_id, workflow_id, message in self._pending:
+                payload, name = encode(message), _NAMES[kind]
+                head = link(head, entry_id, ts_ns, name, source, cause_id, workflow_id, payload)
+                if kind is not Kind.ENDED:
+                    digest = head
+                text = payload.decode()
+                rows.append(
+                    (run_no, entry_id, ts_ns, name, source, cause_id, workflow_id, text, head)
+                )
+        finally:  # what cannot be encoded ends the run; what came before it is kept
+            self._pending.clear()
+            self._head, self._digest = head, digest
 
     def write_tape_block(
         self,
@@ -133,6 +139,7 @@ class RunJournal:
         """Commit everything so far; raises JournalFailed, and then nothing of it is there."""
         if self._broken or self._ended:
             self._refuse()
+        self._seal()
         if not self._rows and not self._blocks:
             return
         try:
@@ -181,6 +188,7 @@ class RunJournal:
 
     def _fail(self, error: BaseException) -> NoReturn:
         self._broken = True
+        self._pending.clear()
         self._rows.clear()
         self._blocks.clear()
         words = self._backend.explain(error)

@@ -11,9 +11,9 @@ from enum import StrEnum
 
 from nautilus_trader.model import InstrumentId, Money
 
+from strategies.markets.facts import PPB
+
 SECOND_NS = 1_000_000_000
-PPB = 10**9
-"""Shares and factors are integers in parts of 10**9."""
 
 
 class Method(StrEnum):

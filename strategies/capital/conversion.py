@@ -3,7 +3,7 @@
 Rule: a total is for limits and views only; no ledger ever holds a converted amount.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from nautilus_trader.model import Currency, Money
@@ -29,6 +29,11 @@ class Conversion:
             return rate
         price = self._marks.price(rate)
         return None if price is None else Decimal(price.raw) / RAW_ONE
+
+    def words(self, codes: Iterable[str]) -> str:
+        """Say what one unit of each other currency is worth."""
+        base = self._rules.base
+        return ", ".join(f"1 {code} = {self.rate(code)} {base}" for code in codes if code != base)
 
     def total(self, amounts_raw: Mapping[str, int]) -> Money | None:
         """Return the sum in the base currency, cut to its unit; None while a rate is missing."""

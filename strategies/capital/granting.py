@@ -146,7 +146,15 @@ class Granting:
             if isinstance(stated, Refusal):
                 return stated
             ask.opens_raw = min(ask.opens_raw, stated)
-        return None
+        return self._check_smallest(ask)
+
+    def _check_smallest(self, ask: Ask) -> Refusal | None:
+        """Name the limit that leaves no room for even the smallest order."""
+        smallest = max(ask.facts.lot_raw, ask.facts.min_quantity_raw)
+        if ask.closes_raw + (ask.opens_raw or 0) >= smallest:
+            return None
+        cost = notional_raw(ask.worst_raw, smallest, ask.facts.currency)
+        return self._exposure.check(ask, cost + fee_raw(cost, ask.facts))
 
     def _round_down(self, ask: Ask) -> Refusal | None:
         """Round the whole order down to the lot; the closing part goes first."""
@@ -189,7 +197,7 @@ class Granting:
             Quantity.from_raw(total, facts.size_precision),
             ask.limit_price,
             ask.opens_raw == 0,
-            Money.from_raw(held.amount_raw(), facts.currency),
+            Money.from_raw(held.amount_raw, facts.currency),
             ask.reason,
             Quantity.from_raw(ask.closes_raw, facts.size_precision),
             Price.from_raw(ask.worst_raw, facts.price_precision),

@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from nautilus_trader.model import ClientOrderId, Currency, InstrumentId, Money, OrderSide
 
 from strategies.capital.settlement import Settlement
-from strategies.markets.facts import RAW_DIGITS, RAW_ONE, InstrumentFacts
+from strategies.markets.facts import PPB, RAW_DIGITS, RAW_ONE, InstrumentFacts
 from strategies.markets.sessions import ContinuousDays
 from strategies.messages import Fill, PositionUpdate
 
 _UNITS = tuple(int(10 ** (RAW_DIGITS - digits)) for digits in range(RAW_DIGITS + 1))
+_SCALES = tuple((unit, RAW_ONE * unit, RAW_ONE * unit // 2) for unit in _UNITS)
 
 
 def notional_raw(price_raw: int, quantity_raw: int, currency: Currency) -> int:
@@ -28,9 +29,8 @@ def notional_raw(price_raw: int, quantity_raw: int, currency: Currency) -> int:
 
     The engine's rounding, so that ledgers agree with its accounts.
     """
-    unit = _UNITS[currency.precision]
-    quotient, rest = divmod(price_raw * quantity_raw, RAW_ONE * unit)
-    half = RAW_ONE * unit // 2
+    unit, scale, half = _SCALES[currency.precision]
+    quotient, rest = divmod(price_raw * quantity_raw, scale)
     if rest > half or (rest == half and quotient % 2):
         quotient += 1
     return quotient * unit
@@ -62,13 +62,10 @@ class Holding:
         return proceeds - cost if was_long else cost - proceeds
 
 
-RATE_SCALE = 10**9
-
-
 def fee_raw(value_raw: int, facts: InstrumentFacts) -> int:
     """Return what to keep back for the taker fee on a notional, rounded up to the currency."""
-    rate, unit = int(facts.market.taker_rate * RATE_SCALE), _UNITS[facts.currency.precision]
-    return -(-value_raw * rate // (RATE_SCALE * unit)) * unit
+    unit = _UNITS[facts.currency.precision]
+    return -(-value_raw * facts.market.taker_ppb // (PPB * unit)) * unit
 
 
 @dataclass(slots=True)
@@ -76,6 +73,7 @@ class Reservation:
     """What one open order may still take.
 
     ``closes_raw`` of the quantity reduces a position and needs no money; it fills first.
+    ``amount_raw`` is the money still reserved, fee included, in the instrument's currency.
     """
 
     strategy: str
@@ -84,17 +82,23 @@ class Reservation:
     left_raw: int
     closes_raw: int
     worst_price_raw: int
+    amount_raw: int = 0
 
-    def amount_raw(self) -> int:
-        """Return the money still reserved, fee included, in the instrument's currency."""
-        opens = self.left_raw - self.closes_raw
-        value = notional_raw(self.worst_price_raw, opens, self.facts.currency)
-        return value + fee_raw(value, self.facts)
+    def __post_init__(self) -> None:
+        self._weigh()
 
     def use(self, quantity_raw: int) -> None:
         """Take a filled quantity off, the closing part first."""
         self.left_raw -= quantity_raw
         self.closes_raw = max(0, self.closes_raw - quantity_raw)
+        self._weigh()
+
+    def _weigh(self) -> None:
+        opens = self.left_raw - self.closes_raw
+        self.amount_raw = 0
+        if opens:
+            value = notional_raw(self.worst_price_raw, opens, self.facts.currency)
+            self.amount_raw = value + fee_raw(value, self.facts)
 
 
 @dataclass(slots=True)
@@ -181,13 +185,13 @@ class VenueLedger:
     def reserve(self, order_id: ClientOrderId, reservation: Reservation) -> None:
         """Hold what an order may take until it fills or ends."""
         self.reservations[order_id] = reservation
-        self._move(reservation, 1, reservation.amount_raw(), reservation.left_raw)
+        self._move(reservation, 1, reservation.amount_raw, reservation.left_raw)
 
     def release(self, order_id: ClientOrderId) -> None:
         """Give back what an ended order still held; unknown orders change nothing."""
         reservation = self.reservations.pop(order_id, None)
         if reservation is not None:
-            self._move(reservation, -1, reservation.amount_raw(), reservation.left_raw)
+            self._move(reservation, -1, reservation.amount_raw, reservation.left_raw)
 
     def settle(self, fill: Fill, facts: InstrumentFacts) -> int | None:
         """Book a fill: holdings always, balances on cash accounts.
@@ -265,10 +269,10 @@ class VenueLedger:
         reservation = self.reservations.get(fill.order_id)
         if reservation is None:
             return
-        before = reservation.amount_raw()
+        before = reservation.amount_raw
         used = min(fill.quantity.raw, reservation.left_raw)
         reservation.use(used)
-        self._move(reservation, -1, before - reservation.amount_raw(), used)
+        self._move(reservation, -1, before - reservation.amount_raw, used)
         if reservation.left_raw == 0:
             del self.reservations[fill.order_id]
 

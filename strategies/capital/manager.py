@@ -22,13 +22,13 @@ from strategies.capital.brakes.drawdown import DrawdownSteps
 from strategies.capital.brakes.kill_switch import PULL_TIMER, RELEASE_TIMER
 from strategies.capital.brakes.kill_switch import KillSwitch as KillBrake
 from strategies.capital.brakes.losing_streak import LosingStreak
-from strategies.capital.config import PPB, CapitalConfig, ppb
+from strategies.capital.config import CapitalConfig, ppb
 from strategies.capital.conversion import Conversion
 from strategies.capital.granting import Granting
 from strategies.capital.ledger import VenueLedger
 from strategies.capital.samples import Samples, profit_raw
 from strategies.capital.stages import Stages
-from strategies.markets.facts import InstrumentFacts
+from strategies.markets.facts import PPB, InstrumentFacts
 from strategies.messages import (
     ENDED,
     AllocationSet,
@@ -46,6 +46,7 @@ from strategies.messages import (
     StageChanged,
     StrategySample,
     TimerFired,
+    TotalSample,
     VenueSample,
     Wake,
 )
@@ -102,8 +103,8 @@ class Capital:
     def _make_brakes(self, marks: Marks) -> None:
         rules, board = self._config.brakes, self.board
         codes = {venue: ledger.currency.code for venue, ledger in self.ledgers.items()}
-        conversion = Conversion(self._config.conversion, marks)
-        self._daily = DailyLoss(rules, board, conversion, codes)
+        self._conversion = Conversion(self._config.conversion, marks)
+        self._daily = DailyLoss(rules, board, self._conversion, codes)
         self._drawdown = DrawdownSteps(rules, board)
         self._streak = LosingStreak(rules, board)
         self._kill = KillBrake(rules, board, self.ledgers)
@@ -235,6 +236,7 @@ class Capital:
         for venue, ledger in self.ledgers.items():
             if self._is_open(venue, ts_ns):
                 out += self._sample_venue(venue, ledger, profits, ts_ns)
+        out += self._sample_total(profits)
         out += self._daily.look(profits, ts_ns)
         for strategy in self.stages.standings:
             out += self._look_at_stage(strategy, ts_ns)
@@ -285,6 +287,28 @@ class Capital:
         )
         yield VenueSample(venue, *(Money.from_raw(raw, currency) for raw in amounts))
         yield from self._drawdown.look(venue, marked, currency, ts_ns)
+
+    def _sample_total(self, profits: Mapping[tuple[str, str], int]) -> Iterator[CapitalIntent]:
+        """Say what all venues hold together, where the scenario gives a base currency."""
+        if not self._config.conversion.base:
+            return
+        parts: tuple[dict[str, int], ...] = ({}, {}, {}, {}, {})
+        for venue, ledger in self.ledgers.items():
+            amounts = (
+                ledger.free_raw(),
+                ledger.total_reserved_raw(),
+                ledger.total_committed_raw(),
+                ledger.unsettled_raw(),
+                self._started_raw[venue] + sum(p for (_, at), p in profits.items() if at == venue),
+            )
+            for part, raw in zip(parts, amounts, strict=True):
+                code = ledger.currency.code
+                part[code] = part.get(code, 0) + raw
+        totals = [self._conversion.total(part) for part in parts]
+        known = [total for total in totals if total is not None]
+        if len(known) == len(totals):
+            equity = Money.from_raw(sum(total.raw for total in known[:4]), known[0].currency)
+            yield TotalSample(self._conversion.words(parts[0]), equity, *known)
 
     def _note(self, sample: StrategySample, ts_ns: int) -> None:
         """Take a sample in: for returns, and for where the day began."""

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from nautilus_trader.model import Currency
 
 from strategies.capital.asks import money
-from strategies.capital.config import PPB, SECOND_NS, StageRules, ppb
+from strategies.capital.config import SECOND_NS, StageRules, ppb
 from strategies.capital.limits.prices import BPS
+from strategies.markets.facts import PPB
 from strategies.messages import CapitalIntent, StageChanged
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from nautilus_trader.model import Currency
 
 from strategies.capital.asks import money
-from strategies.capital.config import PPB, CapitalConfig, Method, ppb
+from strategies.capital.config import CapitalConfig, Method, ppb
 from strategies.capital.ledger import VenueLedger
-from strategies.markets.facts import MarketFacts
+from strategies.markets.facts import PPB, MarketFacts
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,6 +225,44 @@ class Host:
         ``failed`` is given what goes wrong, instead of raising it: for callers that would lose an
         exception. A closure, because this is the hot path: some ten million calls in a run.
         """
+        routes = tuple(self._routes[kind].items())
+        if len(routes) == 1 and len(routes[0][1].handlers) == 1:
+            return self._one_listener(routes[0][1], HANDLERS[kind], failed)
+        return self._many_listeners(kind, failed)
+
+    def _one_listener(
+        self, route: Route, method: str, failed: Callable[[BaseException], None] | None
+    ) -> Callable[[MarketEvent], None]:
+        """Deliver the only stream of its kind to its only strategy, without looking it up."""
+        stamp, mark = self._stamps.append, route.mark
+        ((name, handler),) = route.handlers
+        begin, decide, drain = self._begin, self._carry_out_all, self._drain
+
+        def on_event(event: MarketEvent) -> None:
+            try:
+                stamp(event.ts_init)
+                mark.event = event
+                try:
+                    intents = handler(event)
+                    if not intents:
+                        return
+                # A decider is foreign code: whatever it raises is its failure, said by name.
+                except BaseException as error:  # noqa: BLE001 - passed on by _blame
+                    self._blame(name, error, f"in {method} on {event}")
+                decide(name, intents, event.ts_init, begin(event, route))
+                drain()
+            # Everything: the engine would log and swallow it, so the shell keeps it instead.
+            except BaseException as error:
+                if failed is None:
+                    raise
+                failed(error)
+
+        return on_event
+
+    def _many_listeners(
+        self, kind: StreamKind, failed: Callable[[BaseException], None] | None
+    ) -> Callable[[MarketEvent], None]:
+        """Deliver any stream of a kind to its strategies in scenario order."""
         routes, method = self._routes[kind], HANDLERS[kind]
         stamp = self._stamps.append
         begin, decide, drain = self._begin, self._carry_out_all, self._drain
@@ -241,14 +279,14 @@ class Host:
                         intents = handler(event)
                         if not intents:
                             continue
-                    # A decider is foreign code: whatever it raises is its failure, said by name.
+                    # As in _one_listener.
                     except BaseException as error:  # noqa: BLE001 - passed on by _blame
                         self._blame(name, error, f"in {method} on {event}")
                     cause = cause or begin(event, route)
                     decide(name, intents, event.ts_init, cause)
                 if cause:
                     drain()
-            # Everything: the engine would log and swallow it, so the shell keeps it instead.
+            # As in _one_listener.
             except BaseException as error:
                 if failed is None:
                     raise

@@ -20,7 +20,6 @@ from nautilus_trader.model import (
     OrderExpired,
     OrderFilled,
     OrderRejected,
-    OrderSubmitted,
     PositionClosed,
     PositionSide,
     TimeInForce,
@@ -43,7 +42,6 @@ from strategies.messages import (
 from strategies.ports import StreamKind
 
 STATES: Mapping[type, OrderState] = {
-    OrderSubmitted: OrderState.SUBMITTED,
     OrderAccepted: OrderState.ACCEPTED,
     OrderRejected: OrderState.REJECTED,
     OrderDenied: OrderState.DENIED,
@@ -51,7 +49,7 @@ STATES: Mapping[type, OrderState] = {
     OrderCancelRejected: OrderState.CANCEL_REJECTED,
     OrderExpired: OrderState.EXPIRED,
 }
-"""Order events that become an OrderUpdate; the engine's other events say nothing new."""
+"""Order events that become an OrderUpdate; the engine's others only repeat what we told it."""
 
 MARKET_HANDLERS: Mapping[str, StreamKind] = {
     "on_trade": StreamKind.TRADES,
@@ -106,8 +104,8 @@ class EngineHost(Strategy):
         except BaseException as error:  # noqa: BLE001 - see above
             self._fail(error)
 
-    def on_order_event(self, event: Any) -> None:
-        """Translate one order event and deliver it; events of unknown kinds say nothing new."""
+    def _on_order(self, event: Any) -> None:
+        """Translate one order event and deliver it."""
         if self.failure is not None:
             return
         try:
@@ -117,6 +115,10 @@ class EngineHost(Strategy):
         # As in on_start.
         except BaseException as error:  # noqa: BLE001 - see above
             self._fail(error)
+
+    # One by one, not `on_order_event`: the engine then makes no Python call for the others.
+    on_order_filled = on_order_accepted = on_order_rejected = on_order_denied = _on_order
+    on_order_canceled = on_order_cancel_rejected = on_order_expired = _on_order
 
     def on_position_event(self, event: Any) -> None:
         """Translate one position event and deliver it."""

@@ -1,6 +1,6 @@
 """The shape of a market's and an instrument's facts, as deciders and capital see them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
 
@@ -12,6 +12,9 @@ RAW_DIGITS = 16
 """Decimal digits of the engine's raw integers (Price.raw, Quantity.raw, Money.raw)."""
 
 RAW_ONE: int = 10**RAW_DIGITS
+
+PPB: int = 10**9
+"""Parts per billion: rates as integers, for arithmetic that runs on every order."""
 
 
 class TickScheme(Protocol):
@@ -65,6 +68,11 @@ class MarketFacts:
     sessions: SessionCalendar
     settlement_sessions: int = 0
     proceeds_buy: bool = True
+    taker_ppb: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Frozen: set once here, because it is read on every order and Decimal arithmetic is slow.
+        object.__setattr__(self, "taker_ppb", int(self.taker_rate * PPB))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -247,7 +247,7 @@ def test_an_order_that_ends_is_forgotten() -> None:
     stage = Stage(strategy)
     stage.trade()
     order = stage.venue.sent[0].order_id
-    stage.update(order, OrderState.SUBMITTED)
+    stage.update(order, OrderState.ACCEPTED)
     stage.update(order, OrderState.CANCEL_REJECTED)
     assert strategy.is_pending(BTC)
     stage.update(order, OrderState.REJECTED)

@@ -6,7 +6,7 @@ those two messages is the same board. A brake with a time is let go when that ti
 
 from collections.abc import Sequence
 
-from strategies.capital.config import PPB
+from strategies.markets.facts import PPB
 from strategies.messages import BrakePulled, BrakeReleased, CapitalIntent, Wake
 
 ALL = "all"

@@ -11,8 +11,9 @@ from nautilus_trader.model import Currency
 
 from strategies.capital.asks import money
 from strategies.capital.brakes.board import BrakeBoard, of_venue
-from strategies.capital.config import PPB, BrakeRules, ppb
+from strategies.capital.config import BrakeRules, ppb
 from strategies.capital.limits.prices import BPS
+from strategies.markets.facts import PPB
 from strategies.messages import BrakePulled, CapitalIntent
 
 NAME = "drawdown"

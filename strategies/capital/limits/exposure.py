@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from nautilus_trader.model import InstrumentId, OrderSide
 
 from strategies.capital.asks import Ask, money
-from strategies.capital.config import PPB, LimitRules, ppb
+from strategies.capital.config import LimitRules, ppb
 from strategies.capital.ledger import Reservation, VenueLedger
+from strategies.markets.facts import PPB
 from strategies.messages import Limit, Refusal
 
 
