@@ -23,6 +23,7 @@ from strategies.messages import (
     Revoke,
     StageChanged,
     StrategySample,
+    TotalSample,
     VenueSample,
 )
 
@@ -76,6 +77,20 @@ class VenueMoney:
     marked: Money
 
 
+@dataclass(frozen=True, slots=True)
+class TotalMoney:
+    """All venues' money in the base currency at a moment, at ``rates``."""
+
+    ts_ns: int
+    rates: str
+    equity: Money
+    free: Money
+    reserved: Money
+    committed: Money
+    unsettled: Money
+    marked: Money
+
+
 @dataclass(slots=True)
 class Brake:
     """One time that a brake held; ``released_ns`` of None: it held to the end of the run."""
@@ -120,6 +135,7 @@ class CapitalBooks:
     allocations: list[Allocation] = field(default_factory=list)
     uses: list[Use] = field(default_factory=list)
     venues: list[VenueMoney] = field(default_factory=list)
+    totals: list[TotalMoney] = field(default_factory=list)
     brakes: list[Brake] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
     grants: int = 0
@@ -164,6 +180,9 @@ class CapitalBooks:
                 self.venues.append(
                     VenueMoney(ts_ns, venue, equity, free, reserved, committed, unsettled, marked)
                 )
+            case TotalSample(rates, equity, free, reserved, committed, unsettled, marked):
+                parts = (equity, free, reserved, committed, unsettled, marked)
+                self.totals.append(TotalMoney(ts_ns, rates, *parts))
             case StageChanged(strategy, stage, stages, share, reason):
                 self.stages.append(Stage(ts_ns, strategy, stage, stages, share / PPB, reason))
             case BrakePulled() | BrakeReleased() as change:

@@ -36,6 +36,7 @@ from strategies.messages import (
     Submit,
     Target,
     TimerFired,
+    TotalSample,
     VenueSample,
     Wake,
 )
@@ -103,7 +104,7 @@ def describe(entry: Entry) -> str:
             words = _forced(message)
         case AllocationSet() | StageChanged() | BrakePulled() | BrakeReleased() as change:
             words = _capital_change(change)
-        case StrategySample() | VenueSample() as sample:
+        case StrategySample() | VenueSample() | TotalSample() as sample:
             words = _sample(sample)
         case other:
             words = f"{entry.kind}: {other}"
@@ -152,15 +153,16 @@ def _capital_change(change: AllocationSet | StageChanged | BrakePulled | BrakeRe
             return f"brake {change.brake} of {change.scope} lets go: {change.reason}"
 
 
-def _sample(sample: StrategySample | VenueSample) -> str:
+def _sample(sample: StrategySample | VenueSample | TotalSample) -> str:
     if isinstance(sample, StrategySample):
         return (
             f"{sample.strategy} on {sample.venue} has {_money(sample.committed)} committed and "
             f"{_money(sample.reserved)} reserved of {_money(sample.allocation)}, profit "
             f"{_money(sample.profit)}"
         )
+    place = sample.venue if isinstance(sample, VenueSample) else f"all together ({sample.rates})"
     return (
-        f"{sample.venue} has equity {_money(sample.equity)} = free {_money(sample.free)} + "
+        f"{place} has equity {_money(sample.equity)} = free {_money(sample.free)} + "
         f"reserved {_money(sample.reserved)} + committed {_money(sample.committed)} + unsettled "
         f"{_money(sample.unsettled)}; at last prices {_money(sample.marked)}"
     )

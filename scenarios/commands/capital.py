@@ -85,6 +85,13 @@ def _show_shares(books: CapitalBooks, screen: Screen) -> None:
             )
         )
     screen.table("shares at the end", columns, rows)
+    for total in books.totals[-1:]:
+        screen.line(
+            f"all venues at the last prices: {_money(total.marked)} ({total.rates}); at cost "
+            f"{_money(total.equity)} = free {_money(total.free)} + reserved "
+            f"{_money(total.reserved)} + committed {_money(total.committed)} + unsettled "
+            f"{_money(total.unsettled)}"
+        )
 
 
 def _show_over_time(books: CapitalBooks, screen: Screen) -> None:
@@ -126,7 +133,11 @@ def _show_brakes(books: CapitalBooks, screen: Screen) -> None:
         return
     screen.line("brakes")
     for one in books.brakes:
-        does = f"scales allocations by {one.factor.normalize():f} on" if one.factor else "stops new risk of"
+        does = (
+            f"scales allocations by {one.factor.normalize():f} on"
+            if one.factor
+            else "stops new risk of"
+        )
         end = (
             "to the end" if one.released_ns is None else f"to {format_time(one.released_ns, None)}"
         )
@@ -161,6 +172,7 @@ def _values(books: CapitalBooks) -> dict[str, Any]:
         "allocations": [dict(_plain(one)) for one in books.allocations],
         "uses": [dict(_plain(one)) for one in books.uses],
         "venues": [dict(_plain(one)) for one in books.venues],
+        "totals": [dict(_plain(one)) for one in books.totals],
         "cancelled": sum(not isinstance(forced, Flatten) for _, forced in books.forced),
         "closed": sum(isinstance(forced, Flatten) for _, forced in books.forced),
         "repeated_fills": books.repeated_fills,

@@ -45,6 +45,7 @@ from strategies.messages import (
     StageChanged,
     StrategySample,
     Target,
+    TotalSample,
     VenueSample,
     Wake,
 )
@@ -397,3 +398,16 @@ def test_a_restart_stands_where_the_old_manager_stood() -> None:
             one, other = made.ask(who, intent), again.ask(who, intent)
             assert type(one) is type(other)
             assert str(getattr(one, "quantity", one)) == str(getattr(other, "quantity", other))
+
+
+def test_the_total_of_all_venues_is_converted_and_adds_up() -> None:
+    made = books(conversion=ConversionRules(base="KRW", rates={"USDT": Decimal("1380.5")}))
+    hold(made, "b", BTC, "0.5", "50000.0")
+    made.mark(BTC, "50100.0")
+    (total,) = kinds(sample(made), TotalSample)
+    assert total.rates == "1 USDT = 1380.5 KRW"
+    # 10,000,000 + 100,000 x 1,380.5, and 50 USDT more at the last price
+    assert (str(total.equity), str(total.marked)) == ("148050000 KRW", "148119025 KRW")
+    assert str(total.committed) == "34512500 KRW"
+    parts = (total.free, total.reserved, total.committed, total.unsettled)
+    assert total.equity.raw == sum(part.raw for part in parts)

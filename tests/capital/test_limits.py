@@ -222,3 +222,11 @@ def test_an_unsized_entry_takes_what_the_tightest_limit_leaves() -> None:
     made = books(venue_max_raw={"KRX": 1_000_000 * RAW_ONE})
     # 1,000,000 / 70,710.605 = 14.14
     assert granted(made.ask("a", Enter(SAMSUNG, BUY, "r"))).quantity == quantity("14")
+
+
+def test_an_unsized_entry_without_room_names_the_limit_that_leaves_none() -> None:
+    made = books(venue_max_raw={"KRX": 1_000_000 * RAW_ONE})
+    granted(buy(made, SAMSUNG, "14"))
+    no = refused(made.ask("a", Enter(SAMSUNG, BUY, "r")))
+    # 1,000,000 - 14 x 70,700 - 149 fee; one share more is 70,711
+    assert (no.limit, no.asked, no.allowed) == (Limit.VENUE, "70711 KRW", "at most 10051 KRW")
