@@ -81,8 +81,8 @@ def free_fills(source: ReportInput, book: Book, where: str) -> Iterator[Doubt]:
         yield Doubt(
             "Fills cost no spread",
             f"{free:,} of {wording.count(len(known), 'fill')}{where} came at exactly the price "
-            "they were decided on, as if the spread were zero. Real orders pay at least part of it: "
-            "replay on quotes, and read the line of one tick worse.",
+            "they were decided on, as if the spread were zero. Real orders pay at least part of "
+            "it; the line of one tick worse is nearer to what they would have made.",
         )
 
 

@@ -129,7 +129,14 @@ def rolling_figure(source: ReportInput) -> Figure | None:
         )
     figure.update_layout(
         xaxis={"type": "date"},
-        yaxis2={"overlaying": "y", "side": "left", "showgrid": False, "tickformat": ".1f"},
+        yaxis2={
+            "overlaying": "y",
+            "side": "left",
+            "showgrid": False,
+            "tickformat": ",~r",
+            "tickmode": "auto",
+            "nticks": 5,
+        },
     )
     return _laid_out(figure, legend=True, title="volatility", tickformat=",~%")
 

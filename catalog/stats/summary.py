@@ -202,7 +202,9 @@ def _ratios(record: Record) -> list[Statistic]:
         sharpe = _yearly(record, returns.sharpe(series, yearly))
         sortino = _yearly(record, returns.sortino(series, yearly))
         note = interval_note(sharpe, returns.sharpe_standard_error(series, yearly))
-    wide = "" if isinstance(spread, Undefined) else f"of {scale}, {len(record.closes) - 1} returns"
+    wide = (
+        "" if isinstance(spread, Undefined) else f"of {scale}, {len(record.closes) - 1:,} returns"
+    )
     return [
         _of("Volatility", Unit.FRACTION, returns.volatility, spread, wide),
         _of("Sharpe", Unit.RATIO, returns.sharpe, sharpe, note),
@@ -301,7 +303,7 @@ def _luck(record: Record) -> list[Statistic]:
     have = (
         ""
         if isinstance(needed, Undefined)
-        else f"{record.period.name}s; there are {_count(record)}"
+        else f"{record.period.name}s; there are {_count(record):,}"
     )
     tried = "" if record.trials is None else f"{record.trials:,} variants tried"
     return [
