@@ -153,7 +153,7 @@ def _key(key: Key) -> Markup:
         el(
             "span",
             key.value,
-            el("i", key.unit) if key.unit else "",
+            join([" ", el("i", key.unit)]) if key.unit else "",
             cls=f"value {key.tone}".strip(),
         ),
         el("span", key.note, cls="beside"),
