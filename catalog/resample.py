@@ -38,17 +38,22 @@ class Candle:
 
 
 def write_bars_from_trades(
-    store: Store, instrument: Instrument, interval_ns: int, end_ns: int | None = None
+    store: Store,
+    instrument: Instrument,
+    interval_ns: int,
+    start_ns: int | None = None,
+    end_ns: int | None = None,
 ) -> WriteResult | None:
     """Write the bars of an instrument's trades into the catalog; None where there are none.
 
-    Raises BadInput where the catalog has no trades of it, or other bars in their place.
+    ``start_ns`` and ``end_ns``: as for ``bars_from_trades``. Raises BadInput where the
+    catalog has no trades of it, or other bars in their place.
     """
     topic = str(instrument.id)
     if not store.files(StreamKind.TRADES, topic):
         raise BadInput(f"the catalog {store.root} has no trades of {topic}: import some first.")
     tables = stream_tables(store, StreamKind.TRADES, topic)
-    rows = bars_from_trades(tables, instrument, interval_ns, end_ns)
+    rows = bars_from_trades(tables, instrument, interval_ns, start_ns, end_ns)
     kind = bar_type(instrument.id, interval_ns)
     return store.write(
         instrument, StreamKind.BARS, rows, source=f"trades of {topic}", bar_type=kind
@@ -59,17 +64,22 @@ def bars_from_trades(
     trades: Iterable[pa.Table],
     instrument: Instrument,
     interval_ns: int,
+    start_ns: int | None = None,
     end_ns: int | None = None,
 ) -> Iterator[pa.Table]:
     """Yield bars of the layout's schema for tables of trades in the catalog's order.
 
-    ``end_ns`` says that all trades before it are there: candles closing by then are complete and
-    quiet ones are filled up to it. Raises BadInput where a trade is late by more than a candle.
+    ``start_ns`` and ``end_ns`` say that all trades between them are there: candles that open and
+    close within are complete, and quiet ones are filled up to the end. Raises BadInput where a
+    trade is late by more than a candle.
     """
     price, size = int(instrument.price_precision), size_precision(instrument)
     repeats = instrument.id.venue.value != krx.VENUE
     last: Candle | None = None
-    for candles in _candles(trades, interval_ns, (price, size), end_ns):
+    first = -(-start_ns // interval_ns) if start_ns is not None else None
+    for found in _candles(trades, interval_ns, (price, size), end_ns):
+        first = found[0].number + 1 if first is None else first
+        candles = [candle for candle in found if candle.number >= first]
         filled = list(_filled(candles, last)) if repeats else candles
         if filled:
             last = filled[-1]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.store import Store
-from scenarios.commands import data_check, data_generate, data_list, data_pull
+from scenarios.commands import data_check, data_generate, data_list, data_pull, data_resample
 from scenarios.screen import Screen
 from scenarios.settings import read_settings
 from scenarios.streams_shown import show_results, summary
@@ -46,6 +46,7 @@ def register(commands: Any, shared: argparse.ArgumentParser) -> None:
     _register_import(actions, shared)
     data_generate.register(actions, shared)
     data_pull.register(actions, shared)
+    data_resample.register(actions, shared)
     data_check.register(actions, shared)
     data_list.register(actions, shared)
 

@@ -43,10 +43,12 @@ def trades(*rows: tuple[int, int, int], precision: tuple[int, int] = (2, 5)) -> 
     )
 
 
-def bars(*tables: pa.Table, share: bool = False, end: int | None = None) -> list[tuple[str, ...]]:
+def bars(
+    *tables: pa.Table, share: bool = False, start: int | None = 0, end: int | None = None
+) -> list[tuple[str, ...]]:
     """Return (minutes after T0 at the close, open, high, low, close, volume) as text."""
-    end_ns = None if end is None else T0 + end
-    rows = bars_from_trades(tables, SHARE if share else SPOT, MINUTE, end_ns)
+    span = (None if each is None else T0 + each for each in (start, end))
+    rows = bars_from_trades(tables, SHARE if share else SPOT, MINUTE, *span)
     found = []
     for table in rows:
         for row in table.to_pylist():
@@ -85,6 +87,16 @@ def test_the_last_candle_needs_its_end_told() -> None:
     assert [row[0] for row in bars(table, end=2 * MINUTE - 1)] == ["1"]
     assert [row[0] for row in bars(table, end=2 * MINUTE)] == ["1", "2"]
     assert bars(table, end=4 * MINUTE)[3] == ("4", "2", "2", "2", "2", "0")
+
+
+def test_the_first_candle_needs_its_start_told() -> None:
+    table = trades((30, 100, 5), (MINUTE, 200, 7), (9 * MINUTE, 1, 1))
+    assert [bars(table, start=start)[0][0] for start in (None, 0, 1, MINUTE)] == [
+        "2",
+        "1",
+        "2",
+        "2",
+    ]
 
 
 def test_a_late_trade_counts_where_it_belongs_or_is_refused() -> None:
@@ -127,7 +139,7 @@ def test_bars_of_a_catalog_are_kept_beside_its_trades(tmp_path: Path) -> None:
     store = Store(tmp_path)
     rows = [trades(*((i * MINUTE // 2, 100 + i, 1) for i in range(10)))]
     store.write(SPOT, StreamKind.TRADES, rows, source="test")
-    result = write_bars_from_trades(store, SPOT, MINUTE)
+    result = write_bars_from_trades(store, SPOT, MINUTE, T0)
     assert result is not None and result.topic == "BTCUSDT.BINANCE_SPOT-1-MINUTE-LAST-EXTERNAL"
     assert to_arrow(store, StreamKind.BARS, result.topic).num_rows == result.rows == 4
     frame = to_pandas(store, StreamKind.BARS, result.topic)
@@ -154,7 +166,7 @@ def test_real_trades_make_the_venues_own_candles(tmp_path: Path) -> None:
         end_ns = (told["t"] + 60_000) * 1_000_000
         made = {
             row["ts_init"].value: row
-            for part in bars_from_trades([table], instrument, MINUTE, end_ns)
+            for part in bars_from_trades([table], instrument, MINUTE, 0, end_ns)
             for row in part.to_pylist()
         }
         row = made[end_ns]
