@@ -28,6 +28,7 @@ from strategies.errors import DeciderFailed, InvariantBroken, OnetapeError
 from strategies.host.faults import one_line, place_of
 from strategies.host.intents import wrong_with
 from strategies.host.marks import LastPrices, Mark
+from strategies.host.orders import KnownOrders, repeated
 from strategies.messages import (
     ENDED,
     Alert,
@@ -101,18 +102,6 @@ class Route:
 
 
 @dataclass(slots=True)
-class OrderRecord:
-    """What the host must remember of an order while it can still change."""
-
-    strategy: str
-    instrument_id: InstrumentId
-    command_id: int
-    workflow_id: int
-    left_raw: int
-    trade_ids: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
 class Counts:
     """How much happened in a run, for its summary."""
 
@@ -160,8 +149,7 @@ class Host:
         self._stamps = array("q")
         self._counted = 0
         self._k = 0
-        self._open: dict[ClientOrderId, OrderRecord] = {}
-        self._ended: dict[ClientOrderId, OrderRecord] = {}
+        self._known = KnownOrders()
         self._waiting: deque[Report] = deque()
         self._busy = False
         self._last_fill = (0, 0)
@@ -334,11 +322,11 @@ class Host:
 
     def is_open(self, order_id: ClientOrderId) -> bool:
         """Tell whether an order of this run can still change."""
-        return order_id in self._open
+        return self._known.is_open(order_id)
 
     def owner(self, order_id: ClientOrderId) -> str:
         """Return the strategy an order belongs to; raises InvariantBroken if unknown."""
-        return self._record(order_id).strategy
+        return self._known.record(order_id).strategy
 
     # --- within a delivery ---
 
@@ -358,13 +346,12 @@ class Host:
         entry_id = self._count()
         match report:
             case Fill():
-                record = self._record(report.order_id)
-                if report.trade_id in record.trade_ids:
-                    self._repeat(entry_id, record, _repeated(report))
+                if report.trade_id in self._known.record(report.order_id).trade_ids:
+                    self._repeat(entry_id, repeated(report))
                 else:
-                    self._fill(entry_id, record, report)
+                    self._fill(entry_id, report)
             case RepeatedFill():
-                self._repeat(entry_id, self._record(report.order_id), report)
+                self._repeat(entry_id, report)
             case KillSwitch():
                 self._journal.append(entry_id, report.ts_ns, Kind.KILL, "host", 0, entry_id, report)
                 self._change(self._capital.on_kill(report), report.ts_ns, entry_id, entry_id)
@@ -381,64 +368,42 @@ class Host:
             case _:
                 assert_never(report)
 
-    def _repeat(self, entry_id: int, record: OrderRecord, fill: RepeatedFill) -> None:
+    def _repeat(self, entry_id: int, fill: RepeatedFill) -> None:
         """Journal what a venue said twice, and do nothing."""
+        record = self._known.record(fill.order_id)
         cause, workflow = record.command_id, record.workflow_id
         self._journal.append(
             entry_id, fill.ts_ns, Kind.REPEAT, fill.strategy, cause, workflow, fill
         )
 
-    def _fill(self, entry_id: int, record: OrderRecord, fill: Fill) -> None:
+    def _fill(self, entry_id: int, fill: Fill) -> None:
+        record = self._known.record(fill.order_id)
         workflow = record.workflow_id
-        self._check_fill(fill, record)
+        self._known.fill(fill)
         self.counts.fills += 1
         self._last_fill = (entry_id, workflow)
         self._journal.append(
             entry_id, fill.ts_ns, Kind.FILL, fill.strategy, record.command_id, workflow, fill
         )
-        record.left_raw -= fill.quantity.raw
-        if record.left_raw <= 0:
-            self._end(fill.order_id)
         self._change(self._capital.on_fill(fill), fill.ts_ns, entry_id, workflow)
         strategy = self._strategies[fill.strategy]
         strategy.fold_fill(fill)
         intents = self._call(fill.strategy, strategy.on_fill, fill)
         self._decide(fill.strategy, intents, fill.ts_ns, entry_id, workflow)
 
-    def _check_fill(self, fill: Fill, record: OrderRecord) -> None:
-        """An order never fills for more than what is left of it, not even after its end."""
-        if fill.quantity.raw > record.left_raw:
-            raise InvariantBroken(
-                f"a venue filled order {fill.order_id} by {fill.quantity}, more than what was "
-                "left of it."
-            )
-        record.trade_ids = (*record.trade_ids, fill.trade_id)
-
     def _update(self, entry_id: int, update: OrderUpdate) -> None:
-        record = self._record(update.order_id)
+        record = self._known.record(update.order_id)
         workflow = record.workflow_id
         self._journal.append(
             entry_id, update.ts_ns, Kind.ORDER, update.strategy, record.command_id, workflow, update
         )
         if update.state in ENDED:
-            self._end(update.order_id)
+            self._known.end(update.order_id)
         self._change(self._capital.on_order(update), update.ts_ns, entry_id, workflow)
         strategy = self._strategies[update.strategy]
         strategy.fold_order(update)
         intents = self._call(update.strategy, strategy.on_order, update)
         self._decide(update.strategy, intents, update.ts_ns, entry_id, workflow)
-
-    def _record(self, order_id: ClientOrderId) -> OrderRecord:
-        """Return an order's record; one that has ended stays known, for what a venue says late."""
-        record = self._open.get(order_id) or self._ended.get(order_id)
-        if record is None:
-            raise InvariantBroken(f"a venue reported order {order_id}, which this run never sent.")
-        return record
-
-    def _end(self, order_id: ClientOrderId) -> None:
-        record = self._open.pop(order_id, None)
-        if record is not None:
-            self._ended[order_id] = record
 
     def _decide(
         self, name: str, intents: Iterable[Intent] | None, ts_ns: int, cause: int, workflow: int
@@ -559,20 +524,16 @@ class Host:
         )
         entry_id = self._next_id()
         self._journal.append(entry_id, ts_ns, Kind.COMMAND, "host", grant_id, workflow, command)
-        self._open[grant.order_id] = OrderRecord(
-            grant.strategy, grant.instrument_id, entry_id, workflow, grant.quantity.raw
-        )
+        self._known.add(grant, entry_id, workflow)
         self._strategies[grant.strategy].fold_grant(grant)
         self.counts.orders += 1
         self._orders.send(command)
 
     def _cancel(self, name: str, intent: Cancel, ts_ns: int, intent_id: int, workflow: int) -> None:
-        for order_id, record in list(self._open.items()):
-            if record.strategy != name or record.instrument_id != intent.instrument_id:
-                continue
+        for order_id in self._known.open_of(name, intent.instrument_id):
             if intent.order_id is not None and intent.order_id != order_id:
                 continue
-            command = CancelOrder(order_id, record.instrument_id)
+            command = CancelOrder(order_id, intent.instrument_id)
             entry_id = self._next_id()
             self._journal.append(
                 entry_id, ts_ns, Kind.COMMAND, "host", intent_id, workflow, command
@@ -609,7 +570,3 @@ class Host:
             f"{one_line(where)} (delivery {self.seq}); mend the strategy and run again (--debug "
             "shows the traceback)."
         ) from error
-
-
-def _repeated(fill: Fill) -> RepeatedFill:
-    return RepeatedFill(fill.strategy, fill.order_id, fill.instrument_id, fill.trade_id, fill.ts_ns)
