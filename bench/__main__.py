@@ -13,9 +13,10 @@ from pathlib import Path
 from bench import measures
 from bench.capital import capital
 from bench.catalog import catalog
+from bench.kis import kis
 from bench.measures import FULL, PROJECT, QUICK, Figure, Scale
 
-MEASURES = {**measures.MEASURES, "catalog": catalog, "capital": capital}
+MEASURES = {**measures.MEASURES, "catalog": catalog, "capital": capital, "kis": kis}
 RESULTS = PROJECT / "bench-results" / "latest.json"
 
 

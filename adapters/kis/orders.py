@@ -306,23 +306,39 @@ class OrderBook:
         ``complete`` is False where pages are missing: then absence proves nothing.
         """
         events: list[BookEvent] = []
+        # pages can overlap when orders come in between: the later row counts
+        rows = list({(row.day, row.number): row for row in rows}.values())
         for row in rows:
             events += self._claim_child(row, asked)
         for order in self._orders.values():
             if order.state is OrderState.UNKNOWN:
                 events += self._match(order, rows, asked, complete=complete)
         for row in rows:
-            events += self._read_row(row, asked, answered)
+            owner = self._own(row)
+            if owner is not None:
+                leg = owner.legs[row.number]
+                events += self._read_fills(owner, leg, row, asked, answered)
         for order in self._orders.values():
-            events += self._settle_change(order, asked, complete=complete)
             if complete and order.doubt_ns is not None and asked.wall_ns > order.doubt_ns:
                 order.doubt_ns = None
+        for row in rows:
+            events += self._read_state(row, asked)
+        for order in self._orders.values():
+            events += self._settle_change(order, asked, complete=complete)
+            if order.state is OrderState.ENDING:
+                events += self._cancel_seen(order, order.canceled)
         return events
 
-    def _read_row(self, row: OrderRow, asked: Moment, answered: Moment) -> list[BookEvent]:
+    def _own(self, row: OrderRow) -> KisOrder | None:
         order = self._numbers.get((row.day, row.number))
-        if order is not None and (order.spec.code, order.spec.side) == (row.code, row.side):
-            return self._read_own_row(order, row, asked, answered)
+        if order is None or (order.spec.code, order.spec.side) != (row.code, row.side):
+            return None
+        return order
+
+    def _read_state(self, row: OrderRow, asked: Moment) -> list[BookEvent]:
+        order = self._own(row)
+        if order is not None:
+            return self._read_own_row(order, row, asked)
         in_flight = (one for one in self._orders.values() if one.state in UNRESOLVED)
         if any(could_be(one, row) for one in in_flight):
             return []  # its reply may still come, or be lost
@@ -372,18 +388,16 @@ class OrderBook:
     def _after_sending(self, order: KisOrder, row: OrderRow) -> int:
         return self._seconds.at(row.day, row.time) - order.sent.market_ns // SECOND * SECOND
 
-    def _read_own_row(
-        self, order: KisOrder, row: OrderRow, asked: Moment, answered: Moment
-    ) -> list[BookEvent]:
+    def _read_own_row(self, order: KisOrder, row: OrderRow, asked: Moment) -> list[BookEvent]:
         leg = order.legs[row.number]
-        events = self._read_fills(order, leg, row, asked, answered)
         is_refused = row.refused_quantity >= row.quantity > 0
         if leg.change is not Change.NEW and is_refused:
-            return events + self._change_ended(order, row.number, "the exchange refused the change")
+            return self._change_ended(order, row.number, "the exchange refused the change")
         if leg.change is Change.CANCEL:
-            return events
+            return []
         if is_refused:
-            return events + self._end_rejected(order, "the exchange refused the order")
+            return self._end_rejected(order, "the exchange refused the order")
+        events: list[BookEvent] = []
         if leg.change is Change.AMEND:
             events += self._amended(order, row.number, row.quantity, row.price, asked)
         if row.remaining > 0 or row.filled > 0:
@@ -521,7 +535,8 @@ class OrderBook:
         events = self._accept(order)
         order.change = None
         order.canceled = quantity or order.quantity - order.reported
-        if order.reported + order.canceled != order.quantity:
+        adds_up = order.reported + order.canceled == order.quantity
+        if not adds_up or order.doubt_ns is not None:
             order.machine.on(OrderEvent.CANCEL_SEEN)
             return events
         order.machine.on(OrderEvent.SETTLED)

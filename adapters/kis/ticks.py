@@ -300,15 +300,17 @@ def _number(text: str, most: int) -> int:
 
 
 def _side(side: OrderSide, record: Record, prices: int, sizes: int) -> list[BookOrder]:
-    orders = []
-    levels = zip(record[prices : prices + 10], record[sizes : sizes + 10], strict=True)
-    for price_text, size_text in levels:
-        price, size = int(price_text), int(size_text)
-        if price > PRICE_MOST or size > QUANTITY_MOST:
-            raise ValueError(f"{size} shares at {price} won")
-        if price and size:
-            orders.append(BookOrder(side, Price.from_int(price), Quantity.from_int(size), 0))
-    return orders
+    """Return the levels of one side that hold orders; texts are plain digits already."""
+    price_column = [int(text) for text in record[prices : prices + 10]]
+    size_column = [int(text) for text in record[sizes : sizes + 10]]
+    if max(price_column) > PRICE_MOST or max(size_column) > QUANTITY_MOST:
+        raise ValueError("a price or size is larger than anything KRX trades")
+    price_of, quantity_of = Price.from_int, Quantity.from_int
+    return [
+        BookOrder(side, price_of(price), quantity_of(size), 0)
+        for price, size in zip(price_column, size_column, strict=True)
+        if price and size
+    ]
 
 
 def _quote(

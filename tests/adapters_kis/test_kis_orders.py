@@ -199,6 +199,13 @@ def test_two_that_fit_take_the_nearest_and_ring():
     assert any(isinstance(one, Mismatch) for one in events)
 
 
+def test_overlapping_pages_count_a_row_once():
+    book = unknown()
+    events = listed(book, row(2), row(3))
+    assert fills(events) == [(1, 3, 50_200, True)]
+    assert not any(isinstance(one, Mismatch) for one in events)
+
+
 def test_an_order_known_as_foreign_before_is_not_taken_for_ours():
     book = OrderBook(ACCOUNT, LIMITS)
     assert listed(book, row(number="0000000008"), seconds=-1) == [
