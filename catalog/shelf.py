@@ -9,10 +9,11 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from catalog.inventory import FileFacts, Inventory
 from catalog.layout import FOLDERS, INSTRUMENT_FOLDERS, file_span, folder
@@ -21,6 +22,7 @@ from strategies.ports import StreamKind
 
 _STAGING = ".staging"
 _PLAN = "commit.json"
+_SYNCS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,15 +175,17 @@ def _is_dead(place: Path) -> bool:
 
 def _move_all(plan: Path, moves: Sequence[tuple[Path, Path]]) -> None:
     with writing(plan):
+        _sync_all([source for source, _ in moves])
         text = json.dumps([[str(source), str(target)] for source, target in moves])
         with plan.open("wb") as file:
             file.write(text.encode())
-            sync_and_close(file)
+            file.flush()
+            os.fsync(file.fileno())
         for source, target in moves:
             target.parent.mkdir(parents=True, exist_ok=True)
             source.rename(target)
-        for place in {target.parent for _, target in moves}:
-            _sync_folder(place)
+        places = {target.parent for _, target in moves}
+        _sync_all([*places, *{place.parent for place in places}])
         plan.unlink()
 
 
@@ -210,14 +214,14 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def sync_and_close(file: Any) -> None:
-    """Close a file once what was written to it is on the disk."""
-    file.flush()
-    os.fsync(file.fileno())
-    file.close()
+def _sync_all(paths: Sequence[Path]) -> None:
+    """Wait until files and folders are on the disk; side by side, as an import may be thousands."""
+    with ThreadPoolExecutor(_SYNCS_AT_ONCE) as pool:
+        for _ in pool.map(_sync, paths):
+            pass
 
 
-def _sync_folder(path: Path) -> None:
+def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

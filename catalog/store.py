@@ -40,7 +40,7 @@ from catalog.layout import (
 from catalog.merge import disagrees, rows_within, uncovered
 from catalog.places import S3Path
 from catalog.s3_shelf import S3Shelf
-from catalog.shelf import LocalShelf, Placed, Shelf, sync_and_close, writing
+from catalog.shelf import LocalShelf, Placed, Shelf, writing
 from strategies.errors import BadInput, InvariantBroken, RunFailed
 from strategies.ports import StreamKind
 
@@ -136,7 +136,7 @@ class StreamWriter:
         with writing(self._path):
             self._out.add_key_value_metadata(metadata | {SOURCE_KEY: source})
             self._out.close()
-            sync_and_close(self._file)
+            self._file.close()
         found = open_parquet(self._path).metadata.num_rows
         if found != self.rows:
             raise RunFailed(f"{self._path} holds {found} of {self.rows} rows after writing.")
