@@ -14,6 +14,7 @@ from nautilus_trader.model import BarType, Equity
 from catalog.book import F_LAST, Book, apply_rows
 from catalog.columns import Ints
 from catalog.ingest.bars import SessionsOf
+from catalog.inventory import open_parquet
 from catalog.quality import (
     Finding,
     Findings,
@@ -90,6 +91,7 @@ class _StreamCheck:
 
     def run(self) -> list[Finding]:
         """Read the stream once and return what was found."""
+        self._kept_precision()
         check = _CHECKS[self._info.kind]
         first_row = 1
         for table in stream_tables(self._store, self._info.kind, self._info.topic):
@@ -112,15 +114,19 @@ class _StreamCheck:
         """Price and size decimals of the instrument."""
         return int(self._instrument.price_precision), size_precision(self._instrument)
 
+    def _kept_precision(self) -> None:
+        """Compare what each file says of its numbers with the instrument."""
+        for path in self._store.files(self._info.kind, self._info.topic):
+            file = open_parquet(path)
+            # The engine keeps its keys in the Arrow schema, the store in the file beside it.
+            told = (file.schema_arrow.metadata or {}) | (file.metadata.metadata or {})
+            for name, decimals in zip(("price", "size"), self.decimals, strict=True):
+                kept = told.get(f"{name}_precision".encode(), b"").decode()
+                if kept not in ("", str(decimals)):
+                    text = f"kept with {kept} {name} decimals, its instrument has {decimals}"
+                    self.found.add(Severity.ERROR, "precision", text)
+
     def _precision(self, table: pa.Table, rows: Ints) -> None:
-        told = {
-            key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()
-        }
-        for name, decimals in zip(("price", "size"), self.decimals, strict=True):
-            kept = told.get(f"{name}_precision", str(decimals))
-            if kept != str(decimals):
-                text = f"kept with {kept} {name} decimals, its instrument has {decimals}"
-                self.found.add(Severity.ERROR, "precision", text)
         for field in table.schema:
             if pa.types.is_decimal(field.type):
                 is_size = "size" in field.name or field.name == "volume"

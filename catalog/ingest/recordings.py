@@ -85,6 +85,7 @@ class Recording:
         self._grid = grid
         self._answers = sorted(answers, key=lambda answer: answer.received)
         self._streams: dict[tuple[str, str], _Rows] = {}
+        self._names: dict[bytes, str] = {}  # by stream address: each is looked at once
         self._skipped: Counter[str] = Counter()
         self._back = 0
         self._last = 0
@@ -98,7 +99,7 @@ class Recording:
                 self._infer(line)
                 continue
             try:
-                if line.strip():
+                if len(line) > 1 or line.strip():
                     self._line(line)
             except (ValueError, KeyError, TypeError) as error:
                 raise BadInput(
@@ -114,12 +115,16 @@ class Recording:
         if start < 0:
             self._bare(head, orjson.loads(text))
             return
-        kind = text[start + 10 : text.index(b'"', start + 10)].partition(b"@")[2]
-        name = _NAMES.get(kind) or _NAMES.get(kind.partition(b"@")[0])
+        address = text[start + 10 : text.index(b'"', start + 10)]
+        name = self._names.get(address)
         if name is None:
-            self._skipped[kind.decode().partition("@")[0].partition("_")[0]] += 1
-            return
-        self._data(name, orjson.loads(text)["data"], self._arrival(head))
+            kind = address.partition(b"@")[2].partition(b"@")[0]
+            name = self._names[address] = _NAMES.get(kind, "")
+        if name:
+            self._data(name, orjson.loads(text)["data"], self._arrival(head))
+        else:
+            kind = address.partition(b"@")[2].partition(b"@")[0].partition(b"_")[0]
+            self._skipped[kind.decode() or "other"] += 1
 
     def _bare(self, head: bytes, frame: Frame) -> None:
         """Take a frame outside a combined stream: a REST snapshot, or a single stream's."""
@@ -135,12 +140,12 @@ class Recording:
             self._data(name, frame, self._arrival(head))
 
     def _arrival(self, head: bytes) -> int:
-        received = received_ns(head)
+        received = int(head) if head[-1:] != b":" else received_ns(head)
         if received < self._last:
             self._back += 1
             received = self._last
         self._last = received
-        while self._answers and self._answers[0].received <= received:
+        while self._answers and self._market is not None and self._answers[0].received <= received:
             self._answer(self._answers.pop(0))
         return received
 

@@ -132,6 +132,12 @@ def test_other_frames_are_counted(tmp_path: Path) -> None:
     assert note in report.notes
 
 
+def test_an_address_without_a_kind_is_left_out(tmp_path: Path) -> None:
+    odd = '{"stream":"!ticker","data":{}}'
+    _, report = load(tmp_path, f"{R0} {SPOT_QUOTE}", f"{R0} {odd}")
+    assert any("left out: 1 other" in note for note in report.notes)
+
+
 def test_a_single_streams_frames_have_no_envelope(tmp_path: Path) -> None:
     bare = [line.partition('"data":')[2][:-1] for line in (SPOT_TRADE % 7, SPOT_QUOTE)]
     engine, report = load(tmp_path, *(f"{R0} {line}" for line in bare))

@@ -5,6 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from nautilus_trader.model import (
+    AggressorSide,
+    InstrumentId,
+    Price,
+    Quantity,
+    TradeId,
+    TradeTick,
+)
+from nautilus_trader.persistence import ParquetDataCatalog
 
 from catalog.ingest.importer import Options, import_files
 from catalog.ingest.instruments import Grid
@@ -198,6 +207,27 @@ def test_the_grid_of_its_day_holds_for_a_share(tmp_path: Path) -> None:
     assert found["off-grid"].severity is Severity.WARNING
     assert found["off-grid"].row == 1
     assert found["off-grid"].count == 1
+
+
+def test_data_of_another_precision_than_its_instrument_is_an_error(tmp_path: Path) -> None:
+    in_store(tmp_path, trade(0, 1, price="2.51"), name="recording.log")
+    instrument_id = InstrumentId.from_str("BTCUSDT.BINANCE_SPOT")
+    at = (T0 + 60_000) * 1_000_000
+    finer = TradeTick(
+        instrument_id,
+        Price.from_str("2.5123"),
+        Quantity.from_str("0.02000"),
+        AggressorSide.BUY,
+        TradeId("2"),
+        at,
+        at,
+    )
+    store = Store(tmp_path / "catalog")
+    ParquetDataCatalog(str(store.root)).write_trade_ticks([finer])
+    found = {finding.rule: finding for finding in check_store(store, calendar_for)}
+    assert "price 2.5123 has more than 2 decimals" in found["price-precision"].text
+    assert (found["price-precision"].severity, found["price-precision"].row) == (Severity.ERROR, 2)
+    assert found["precision"].text == "kept with 4 price decimals, its instrument has 2"
 
 
 def test_silence_is_found_where_nothing_proves_that_nothing_happened(tmp_path: Path) -> None:
