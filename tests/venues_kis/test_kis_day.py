@@ -5,13 +5,25 @@ from collections import Counter
 
 import pytest
 from kis_client import KisClient, served
-from kis_market import CODE, OPEN_NS, SESSION, WHO, Wall, account_of, at, buy
+from kis_market import (
+    CODE,
+    OPEN_NS,
+    SESSION,
+    WHO,
+    Wall,
+    account_of,
+    at,
+    buy,
+    quote,
+    symbols_of,
+)
 
 from catalog.generate.market import generate_krx
 from catalog.store import Store
-from scenarios.venues.kis.compose import Options, build, generate
+from scenarios.venues.kis.compose import Options, build, connect, generate
 from scenarios.venues.kis.market_time import SECOND_NS
 from scenarios.venues.kis.personality import LIMITS, Environment
+from scenarios.venues.kis.phases import TradingDay
 from strategies.errors import BadInput
 from strategies.markets.sessions import DAY_NS, Session
 
@@ -189,3 +201,23 @@ def test_the_next_day_begins_with_new_numbers_and_the_same_shares(tmp_path):
     assert account.deposit_won == 100_000_000 - first.filled_won - account.fills[0].cost_won
     assert [bar.day for bar in close.days] == ["20260309"]
     assert close.days[0].close == close.base
+
+
+def test_a_stopped_server_lets_go_of_its_tape():
+    closed = []
+
+    def tape():
+        try:
+            while True:
+                yield quote(1)
+        finally:
+            closed.append(True)
+
+    async def run():
+        server = connect(symbols_of(), [TradingDay(SESSION)], tape(), options(), Wall())
+        async with served(server):
+            assert closed == []
+        server.venue.exchange.advance(at(10))
+
+    asyncio.run(run())
+    assert closed == [True]

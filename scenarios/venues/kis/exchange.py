@@ -5,7 +5,7 @@ hear is collected as emissions, made at the moment they happen and only where so
 """
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -107,6 +107,12 @@ class Exchange:
         """Return and forget what there is to send."""
         emissions, self._emissions = self._emissions, []
         return emissions
+
+    def end(self) -> None:
+        """Let go of the tape: nothing more is played from it."""
+        self._next = None
+        if isinstance(self._tape, Generator):
+            self._tape.close()
 
     @property
     def phase(self) -> Phase:

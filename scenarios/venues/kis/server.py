@@ -97,6 +97,7 @@ class KisServer:
         if self._pump_task is not None:
             self._pump_task.cancel()
             await asyncio.gather(self._pump_task, return_exceptions=True)
+        self.venue.exchange.end()
         for connection in list(self._connections.values()):
             await connection.socket.close()
         if self._runner is not None:

@@ -11,11 +11,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from nautilus_trader.model import AggressorSide, Bar, InstrumentId, QuoteTick
+from nautilus_trader.model import AggressorSide, InstrumentId, QuoteTick, TradeTick
 
 from catalog.layout import file_span
 from catalog.store import Store
 from catalog.tape import TapeStream, read_windows
+from scenarios.venues.kis.read_ahead import read_ahead
 from scenarios.venues.kis.symbols import Print, Quote, price_above, price_below
 from strategies.errors import BadInput
 from strategies.markets import krx
@@ -91,7 +92,15 @@ def volume_of(files: Sequence[Path]) -> int:
 
 
 def read_tape(shares: Sequence[Share], start_ns: int, end_ns: int) -> Iterator[Quote | Print]:
-    """Yield the quotes and prints of [start_ns, end_ns) in their order."""
+    """Yield the quotes and prints of [start_ns, end_ns) in their order.
+
+    They are read ahead in a thread: a window of thousands of shares takes a quarter of a second,
+    in which no client could be answered.
+    """
+    return read_ahead(_batches(shares, start_ns, end_ns))
+
+
+def _batches(shares: Sequence[Share], start_ns: int, end_ns: int) -> Iterator[list[Quote | Print]]:
     streams = [
         TapeStream(kind, str(share.instrument_id), share.instrument_id, 0, 0, files)
         for share in shares
@@ -100,21 +109,24 @@ def read_tape(shares: Sequence[Share], start_ns: int, end_ns: int) -> Iterator[Q
     ]
     unquoted = {share.code for share in shares if not share.quotes}
     for window in read_windows(streams, (), start_ns, end_ns, CHUNK_ROWS):
+        batch: list[Quote | Print] = []
         for event in window.events:
             if isinstance(event, QuoteTick):
-                yield _quote(event)
-            elif not isinstance(event, Bar):
-                initiated = _INITIATED.get(event.aggressor_side)
-                trade = Print(
-                    event.ts_init,
-                    event.instrument_id.symbol.value,
-                    event.price.raw // RAW_ONE,
-                    event.size.raw // RAW_ONE,
-                    initiated,
-                )
-                if trade.code in unquoted:
-                    yield around(trade)
-                yield trade
+                batch.append(_quote(event))
+            elif isinstance(event, TradeTick):
+                trade = _print(event)
+                batch += [around(trade), trade] if trade.code in unquoted else [trade]
+        yield batch
+
+
+def _print(event: TradeTick) -> Print:
+    return Print(
+        event.ts_init,
+        event.instrument_id.symbol.value,
+        event.price.raw // RAW_ONE,
+        event.size.raw // RAW_ONE,
+        _INITIATED.get(event.aggressor_side),
+    )
 
 
 def _quote(event: QuoteTick) -> Quote:
