@@ -22,7 +22,7 @@ _EXAMPLE = """examples:
 """
 _DEFAULT_START = date(2026, 3, 9)
 _MOST_DAYS = 2_600
-_MOST_TRADES = 1_000_000
+_MOST_TRADES = 200_000
 
 
 def register(actions: Any, shared: argparse.ArgumentParser) -> None:

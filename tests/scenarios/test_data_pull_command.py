@@ -20,6 +20,14 @@ OPEN_MS = 1_735_689_600_000  # 2025-01-01
 DAY_MS = 86_400_000
 
 
+def packed(*rows: str) -> bytes:
+    """Pack lines as Binance does."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("rows.csv", "\n".join(rows) + "\n")
+    return archive.getvalue()
+
+
 def klines(days: int, first_ms: int = OPEN_MS) -> bytes:
     """Pack hourly klines as Binance does: no header, times in microseconds since 2025."""
     rows = []
@@ -27,10 +35,7 @@ def klines(days: int, first_ms: int = OPEN_MS) -> bytes:
         at = first_ms + number * 3_600_000
         times = at * 1_000, (at + 3_600_000) * 1_000 - 1
         rows.append(f"{times[0]},100.0,101.0,99.0,100.5,{number + 1}.0,{times[1]},1,1,1,1,0")
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("klines.csv", "\n".join(rows) + "\n")
-    return packed.getvalue()
+    return packed(*rows)
 
 
 @pytest.fixture
@@ -79,6 +84,26 @@ def test_usdm_is_another_instrument(
     pull(capsys, "btcusdt", "--market", "usdm", "--interval", "1h", "--from", "2025-01-01")
     info = Store(tmp_path / "home" / "catalog").streams()[0]
     assert info.topic == "BTCUSDT-PERP.BINANCE-1-HOUR-LAST-EXTERNAL"
+
+
+@pytest.mark.parametrize(
+    ("kind", "when", "row"),
+    [
+        ("trades", "2025-01-01", f"1,100.1,0.5,50.05,{OPEN_MS},true"),
+        ("aggTrades", "2025-01-01", f"7,100.1,0.5,1,2,{OPEN_MS},false"),
+        ("bookTicker", "2025-01-01", f"9,100.1,0.5,100.2,0.7,{OPEN_MS},{OPEN_MS}"),
+        ("fundingRate", "2025-01", f"{OPEN_MS},8,0.00010000"),
+    ],
+)
+def test_every_kind_is_pulled(
+    host: Host, capsys: pytest.CaptureFixture[str], kind: str, when: str, row: str
+) -> None:
+    span = "monthly" if kind == "fundingRate" else "daily"
+    path = f"data/futures/um/{span}/{kind}/BTCUSDT/BTCUSDT-{kind}-{when}.zip"
+    host.put(path, packed(row))
+    options = ("--market", "usdm", "--kind", kind, "--from", "2025-01-01")
+    values = pull(capsys, "BTCUSDT", *options)
+    assert (values["downloaded"], values["rows_added"]) == (1, 1)
 
 
 def test_people_read_what_was_missing(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
