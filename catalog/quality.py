@@ -38,6 +38,9 @@ SILENCE_NS = 60 * SECOND_NS
 SILENCE_RATIO = 100
 """Silent: more than a minute and more than a hundred times the usual distance."""
 
+AUCTION_NS = 600 * SECOND_NS
+"""A session that ends is closed by an auction of ten minutes (KRX), in which nothing is traded."""
+
 LATE_NS = 10 * SECOND_NS
 _SAMPLES = 4_096
 _ROUNDING = 0.01  # of adjusted prices, against a limit that was taken from unadjusted ones
@@ -190,7 +193,9 @@ class Times:
             return
         usual = (self._last[1] - self._first_ns) / self._rows
         for row, ts_ns, width in self._wide:
-            if width > SILENCE_RATIO * usual and self._same_session(ts_ns - width, ts_ns):
+            quiet = width - self._in_auction(ts_ns - width, ts_ns)
+            silent = quiet > max(SILENCE_NS, SILENCE_RATIO * usual)
+            if silent and self._same_session(ts_ns - width, ts_ns):
                 text = f"nothing for {width / SECOND_NS:,.0f} s before this row"
                 self._found.add(Severity.WARNING, "silence", text, row, ts_ns)
 
@@ -198,13 +203,13 @@ class Times:
         for row, ts_ns, width in self._wide:
             missing = self._sessions_between(ts_ns - width, ts_ns, interval_ns)
             if missing:
-                self._found.add(
-                    Severity.WARNING,
-                    "missing-bars",
-                    f"{missing:,} bars missing before this one",
-                    row,
-                    ts_ns,
-                )
+                # A market that closes has no bar for a minute without a trade.
+                daily = interval_ns >= 86_400 * SECOND_NS
+                worth = daily or self._is_continuous(ts_ns)
+                severity = Severity.WARNING if worth else Severity.NOTE
+                bars = "bar is" if missing == 1 else "bars are"
+                text = f"{missing:,} {bars} missing before this one"
+                self._found.add(severity, "missing-bars", text, row, ts_ns)
 
     def _sessions_between(self, after_ns: int, until_ns: int, interval_ns: int) -> int:
         """Count the bars that belong between two, none where the market was closed."""
@@ -222,8 +227,22 @@ class Times:
         if self._sessions is None:
             return False
         session = self._sessions.at(first_ns)
-        continuous = session is not None and self._sessions.at(session.close_ns + 1) is not None
-        return continuous or (session is not None and session == self._sessions.at(second_ns))
+        same = session is not None and session == self._sessions.at(second_ns)
+        return same or self._is_continuous(first_ns)
+
+    def _is_continuous(self, ts_ns: int) -> bool:
+        session = self._sessions.at(ts_ns) if self._sessions is not None else None
+        if session is None or self._sessions is None:
+            return False
+        return self._sessions.at(session.close_ns + 1) is not None
+
+    def _in_auction(self, first_ns: int, second_ns: int) -> int:
+        """Return how much of a span lies in the closing auction of its session."""
+        session = self._sessions.at(first_ns) if self._sessions is not None else None
+        if session is None or self._is_continuous(first_ns):
+            return 0
+        begin = max(first_ns, session.close_ns - AUCTION_NS)
+        return max(0, min(second_ns, session.close_ns) - begin)
 
 
 class Ids:

@@ -4,6 +4,7 @@ import gzip
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from nautilus_trader.model import (
     AggressorSide,
@@ -17,11 +18,12 @@ from nautilus_trader.persistence import ParquetDataCatalog
 
 from catalog.ingest.importer import Options, import_files
 from catalog.ingest.instruments import Grid
-from catalog.quality import Finding, Severity
+from catalog.quality import EARLIEST_NS, Finding, Findings, Severity, Times
 from catalog.quality_raw import check_file
 from catalog.quality_store import check_store
 from catalog.store import Store
 from scenarios.calendars import calendar_for
+from strategies.markets.sessions import ListedSessions, Session
 
 DATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 QUALITY = DATA / "binance_quality"
@@ -197,7 +199,7 @@ def test_missing_days_are_counted_by_the_calendar(tmp_path: Path) -> None:
     found = in_store(tmp_path, "일자,시가,고가,저가,종가,거래량", *days, name="005930.csv")
     assert list(found) == ["missing-bars"]
     assert (found["missing-bars"].row, found["missing-bars"].count) == (3, 1)
-    assert found["missing-bars"].text.startswith("1 bars missing")
+    assert found["missing-bars"].text.startswith("1 bar is missing")
 
 
 def test_the_grid_of_its_day_holds_for_a_share(tmp_path: Path) -> None:
@@ -234,6 +236,23 @@ def test_silence_is_found_where_nothing_proves_that_nothing_happened(tmp_path: P
     lines = [quote(line, "1.0", "1.1") for line in range(300)] + [quote(500_000, "1.0", "1.1")]
     finding = in_store(tmp_path, *lines, name="recording.log")["silence"]
     assert (finding.row, finding.severity) == (301, Severity.WARNING)
+
+
+def test_the_closing_auction_is_no_silence() -> None:
+    begin = 2 * EARLIEST_NS
+    session = Session(begin, begin + 390 * 60 * 10**9)
+
+    def found(*stamps: float) -> list[str]:
+        findings = Findings("x")
+        times = Times(findings, sessions=ListedSessions([session]))
+        at = np.array([round(m * 60 * 10**9) for m in stamps], np.int64) + begin
+        times.add(np.arange(len(at)), at, at)
+        times.finish()
+        return [finding.rule for finding in findings.all()]
+
+    dense = [m / 4 for m in range(4 * 380)]
+    assert found(*dense, 390.0) == []
+    assert found(*dense[:-400], *dense[-10:], 390.0) == ["silence"]
 
 
 def test_a_finding_says_place_time_and_number() -> None:
