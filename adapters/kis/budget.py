@@ -85,13 +85,13 @@ class RequestBudget[T]:
             earliest = at_ns if earliest is None else min(earliest, at_ns)
         return None if earliest is None else NotBefore(earliest)
 
-    def refused(self, endpoint: Endpoint, error: KisError, now_ns: int) -> None:
+    def refused(self, error: KisError, now_ns: int) -> None:
         """Slow down after KIS refused: all requests after EGW00201, account ones after EGW00215."""
         now = max(self._now_ns, now_ns)
         if isinstance(error, RateRefused):
             self._hold(tuple(Group), now + self._limits.rate_wait_ns)
         elif isinstance(error, LedgerBusy):
-            self._hold((endpoint.group,), now + self._limits.ledger_wait_ns)
+            self._hold((Group.ACCOUNT,), now + self._limits.ledger_wait_ns)
 
     def _hold(self, groups: tuple[Group, ...], until_ns: int) -> None:
         for group in groups:

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from typing import NoReturn
 from urllib.parse import SplitResult, urlsplit
 
-from adapters.kis.limits import Environment, Limits, limits_for
+from adapters.kis.limits import Limits, Servers, limits_for
 from strategies.errors import BadInput
 
 HOSTS = {
-    Environment.REAL: (
+    Servers.REAL: (
         "https://openapi.koreainvestment.com:9443",
         "ws://ops.koreainvestment.com:21000/tryitout",
     ),
-    Environment.MOCK: (
+    Servers.MOCK: (
         "https://openapivts.koreainvestment.com:29443",
         "ws://ops.koreainvestment.com:31000/tryitout",
     ),
 }
-"""REST and WebSocket address of each environment. Source: KIS's sample repository, kis_devlp.yaml,
+"""REST and WebSocket address by servers. Source: KIS's sample repository, kis_devlp.yaml,
 2026-07-09. The WebSocket is plain ``ws://``: KIS offers no other."""
 
 MASTER_URL = "https://new.real.download.dws.co.kr/common/master"
@@ -73,7 +73,7 @@ class Account:
 class KisConfig:
     """Everything one node needs to speak to KIS."""
 
-    environment: Environment
+    servers: Servers
     rest_url: str
     ws_url: str
     master_url: str
@@ -108,13 +108,13 @@ def read_config(
     checked against KIS's own hosts only; another server with the same protocol may issue others.
     Raises BadInput naming the setting, never its value.
     """
-    environment = _environment(environ)
-    rest, ws = HOSTS[environment]
+    servers = _servers(environ)
+    rest, ws = HOSTS[servers]
     rest_url = _url(environ, "REST_URL", rest, ("http", "https"))
-    numbers = limits_for(environment, limits)
+    numbers = limits_for(servers, limits)
     exact = _is_own(rest_url)
     return KisConfig(
-        environment=environment,
+        servers=servers,
         rest_url=rest_url,
         ws_url=_url(environ, "WS_URL", ws, ("ws", "wss")),
         master_url=_url(environ, "MASTER_URL", MASTER_URL, ("http", "https")),
@@ -133,10 +133,10 @@ def _required(environ: Mapping[str, str], name: str, what: str) -> str:
     return text
 
 
-def _environment(environ: Mapping[str, str]) -> Environment:
-    text = environ.get(f"{PREFIX}ENV", "").strip() or Environment.REAL.value
+def _servers(environ: Mapping[str, str]) -> Servers:
+    text = environ.get(f"{PREFIX}ENV", "").strip() or Servers.REAL.value
     try:
-        return Environment(text)
+        return Servers(text)
     except ValueError:
         raise BadInput(
             f"{PREFIX}ENV is {text!r}: give real, or mock for KIS's mock-investment servers."

@@ -82,7 +82,7 @@ class TokenRejected(Reauthenticate):
 
 
 class ApprovalRejected(Reauthenticate):
-    """The WebSocket approval key is expired, unknown or of the other environment."""
+    """The WebSocket approval key is expired, unknown or of the other servers."""
 
 
 class OrderRefused(KisError):

@@ -230,5 +230,5 @@ def layout_for(tr_id: str, width: int) -> Layout | None:
 
 
 def notice_tr(*, mock: bool) -> str:
-    """Return the TR of execution notices in an environment."""
+    """Return the TR of execution notices of the real or the mock servers."""
     return "H0STCNI9" if mock else "H0STCNI0"

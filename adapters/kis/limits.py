@@ -17,8 +17,8 @@ from enum import StrEnum
 from strategies.errors import BadInput
 
 
-class Environment(StrEnum):
-    """Which of KIS's two worlds the keys belong to."""
+class Servers(StrEnum):
+    """Which of KIS's servers the keys are for: its real ones, or those of its mock investment."""
 
     REAL = "real"
     MOCK = "mock"
@@ -35,7 +35,7 @@ class Confidence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One number for both environments; ``most`` is the highest value a setting may give."""
+    """One number for real and mock servers; ``most`` is the highest value a setting may give."""
 
     real: int
     mock: int
@@ -123,7 +123,7 @@ TABLE: dict[str, Limit] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The numbers of one environment, overrides applied; meanings and sources in ``TABLE``.
+    """The numbers of real or mock servers, overrides applied; meanings and sources in ``TABLE``.
 
     ``known_widths`` adds frame widths that raise no width-change event, per TR id.
     """
@@ -184,12 +184,12 @@ LIMIT_NAMES = tuple(one.name for one in fields(Limits) if one.name != "known_wid
 
 
 def limits_for(
-    environment: Environment,
+    servers: Servers,
     overrides: Mapping[str, object] | None = None,
     *,
     where: str = "the KIS limits",
 ) -> Limits:
-    """Return the limits of an environment with ``overrides`` in their place.
+    """Return the limits of the real or the mock servers with ``overrides`` in their place.
 
     Besides the names of ``TABLE`` a mapping may hold ``new_customer = true`` (3 requests a second
     in the first three days) and ``known_widths = {H0STCNT0 = 48}``. ``where`` names the file and
@@ -199,8 +199,7 @@ def limits_for(
     new_customer = _flag(given.pop("new_customer", False), f"{where}: new_customer")
     widths = _widths(given.pop("known_widths", {}), where)
     values = {
-        name: one.real if environment is Environment.REAL else one.mock
-        for name, one in TABLE.items()
+        name: one.real if servers is Servers.REAL else one.mock for name, one in TABLE.items()
     }
     if new_customer:
         values["requests"] = values["polling_requests"] = values["requests_new_customer"]

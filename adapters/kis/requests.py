@@ -14,7 +14,7 @@ from nautilus_trader.model import OrderSide
 
 from adapters.kis.config import Account, KisConfig, Secret
 from adapters.kis.errors import RequestRefused
-from adapters.kis.limits import Environment
+from adapters.kis.limits import Servers
 
 _QUOTATIONS = "/uapi/domestic-stock/v1/quotations"
 _TRADING = "/uapi/domestic-stock/v1/trading"
@@ -159,7 +159,7 @@ def wire(
     """Return method, target, headers and body of a request.
 
     ``token`` goes with all but the OAuth services; ``hashkey`` is optional at KIS. Raises
-    RequestRefused for a service that the environment does not offer.
+    RequestRefused for a service that these servers do not offer.
     """
     endpoint = request.endpoint
     headers = {"content-type": "application/json; charset=utf-8"}
@@ -176,9 +176,9 @@ def wire(
     return Wire(method="GET", target=f"{endpoint.path}?{urlencode(fields)}", headers=headers)
 
 
-def tr_id(endpoint: Endpoint, environment: Environment) -> str:
+def tr_id(endpoint: Endpoint, servers: Servers) -> str:
     """Return the TR id of a service. Raises RequestRefused where it is not offered."""
-    if environment is Environment.REAL:
+    if servers is Servers.REAL:
         return endpoint.real_tr
     if not endpoint.mock_tr:
         raise RequestRefused(f"KIS's mock servers do not offer {endpoint.name}.")
@@ -192,7 +192,7 @@ def _session_headers(request: Request, config: KisConfig, token: Secret | None) 
         "authorization": f"Bearer {token.reveal()}",
         "appkey": config.app_key.reveal(),
         "appsecret": config.app_secret.reveal(),
-        "tr_id": tr_id(request.endpoint, config.environment),
+        "tr_id": tr_id(request.endpoint, config.servers),
         "tr_cont": "N" if request.continued else "",
         "custtype": "P",
     }

@@ -28,7 +28,7 @@ class TokenCache:
     """The token file of one appkey under ``folder``."""
 
     def __init__(self, folder: Path, config: KisConfig) -> None:
-        owner = f"{config.app_key.reveal()} {config.rest_url} {config.environment}"
+        owner = f"{config.app_key.reveal()} {config.rest_url} {config.servers}"
         name = hashlib.sha256(owner.encode()).hexdigest()[:16]
         self.path = folder / f"kis-token-{name}.json"
         self._lock_path = folder / f"kis-token-{name}.lock"

@@ -20,12 +20,12 @@ from adapters.kis.backoff import (
 )
 from adapters.kis.budget import Granted, NotBefore, RequestBudget
 from adapters.kis.errors import IllegalTransition
-from adapters.kis.limits import Environment, limits_for
+from adapters.kis.limits import Servers, limits_for
 from adapters.kis.machine import Machine
 from adapters.kis.requests import Group, Priority
 
 MS, SECOND = 1_000_000, 1_000_000_000
-REAL, MOCK = limits_for(Environment.REAL), limits_for(Environment.MOCK)
+REAL, MOCK = limits_for(Servers.REAL), limits_for(Servers.MOCK)
 KINDS = (requests.BUY, requests.TOKEN, requests.BALANCE, requests.PRICE, requests.PRICES)
 
 
@@ -102,12 +102,12 @@ def test_the_mock_servers_take_one_a_second():
 def test_refusals_slow_down_what_they_are_about():
     budget = RequestBudget(REAL)
     budget.submit("order", requests.BUY)
-    budget.refused(requests.PRICE, errors.RateRefused("x"), 0)
+    budget.refused(errors.RateRefused("x"), 0)
     assert budget.next(0) == NotBefore(100 * MS)
     budget = RequestBudget(REAL)
     budget.submit("balance", requests.BALANCE)
     budget.submit("price", requests.PRICE)
-    budget.refused(requests.BALANCE, errors.LedgerBusy("x"), 0)
+    budget.refused(errors.LedgerBusy("x"), 0)
     assert drain(budget, 2 * SECOND) == [(0, "price"), (SECOND, "balance")]
 
 
@@ -181,11 +181,9 @@ class AnyTraffic(RuleBasedStateMachine):
         self.waiting.remove((priority, granted.item))
         self.grants.append((self.now, priority, granted.endpoint.group))
 
-    @rule(
-        kind=st.sampled_from(KINDS), error=st.sampled_from([errors.RateRefused, errors.LedgerBusy])
-    )
-    def refuse(self, kind, error):
-        self.budget.refused(kind, error("x"), self.now)
+    @rule(error=st.sampled_from([errors.RateRefused, errors.LedgerBusy]))
+    def refuse(self, error):
+        self.budget.refused(error("x"), self.now)
 
     @invariant()
     def never_over_the_limit(self):

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from adapters.kis.errors import IllegalTransition
 from adapters.kis.frames import Ack, Control
-from adapters.kis.limits import Environment, limits_for
+from adapters.kis.limits import Servers, limits_for
 from adapters.kis.machine import Machine
 from adapters.kis.registrations import (
     SLOTS,
@@ -22,7 +22,7 @@ from adapters.kis.registrations import (
 )
 
 MS, SECOND = 1_000_000, 1_000_000_000
-LIMITS = limits_for(Environment.REAL)
+LIMITS = limits_for(Servers.REAL)
 NOTICE = Stream("H0STCNI0", "simuser1")
 CODES = {ack: code for code, ack in [
     ("OPSP0000", Ack.REGISTERED), ("OPSP0001", Ack.UNREGISTERED), ("OPSP0002", Ack.ALREADY),

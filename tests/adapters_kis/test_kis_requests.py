@@ -9,7 +9,7 @@ from test_kis_settings import GOOD, KEY, SECRET
 from adapters.kis import requests
 from adapters.kis.config import Account, Secret, read_config
 from adapters.kis.errors import RequestRefused
-from adapters.kis.limits import Environment
+from adapters.kis.limits import Servers
 from adapters.kis.order_types import AFTER_MARKET, ORDER_TYPES, PRICED, VOID, order_type
 from adapters.kis.requests import Endpoint, Priority
 
@@ -129,10 +129,10 @@ def test_the_next_page_carries_the_context_as_it_came():
 def test_tr_ids_follow_the_environment(endpoint):
     """Only ids that begin with T, J or C get a V on the mock servers; F ids stay."""
     real, mock = endpoint.real_tr, endpoint.mock_tr
-    assert requests.tr_id(endpoint, Environment.REAL) == real
+    assert requests.tr_id(endpoint, Servers.REAL) == real
     if not mock:
         with pytest.raises(RequestRefused):
-            requests.tr_id(endpoint, Environment.MOCK)
+            requests.tr_id(endpoint, Servers.MOCK)
         return
     assert mock == (f"V{real[1:]}" if real[0] in "TJC" else real)
     assert endpoint.changes == (real in {"TTTC0012U", "TTTC0011U", "TTTC0013U"})

@@ -11,7 +11,7 @@ from adapters.kis.config import Secret
 from adapters.kis.credentials import TOKENS, TokenEvent, TokenKeeper, TokenState
 from adapters.kis.errors import IllegalTransition
 from adapters.kis.frames import Ack, Control
-from adapters.kis.limits import Environment, limits_for
+from adapters.kis.limits import Servers, limits_for
 from adapters.kis.machine import Machine
 from adapters.kis.order_events import ORDER, OrderEvent, OrderState
 from adapters.kis.parse import Token
@@ -27,7 +27,7 @@ from adapters.kis.session import (
 )
 
 MS, SECOND = 1_000_000, 1_000_000_000
-LIMITS = limits_for(Environment.REAL)
+LIMITS = limits_for(Servers.REAL)
 KEY = Secret("approval")
 TRADES = Stream("H0STCNT0", "005930")
 

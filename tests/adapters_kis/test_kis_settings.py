@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from adapters.kis.config import HOSTS, Account, Secret, read_config
-from adapters.kis.limits import LIMIT_NAMES, TABLE, Environment, limits_for
+from adapters.kis.limits import LIMIT_NAMES, TABLE, Servers, limits_for
 from strategies.errors import BadInput
 
 KEY, SECRET = "PS" + "k" * 34, "s" * 180
@@ -39,17 +39,17 @@ def test_every_limit_has_a_source_a_date_and_its_field():
     ],
 )
 def test_numbers_of_both_environments(name, real, mock):
-    assert getattr(limits_for(Environment.REAL), name) == real
-    assert getattr(limits_for(Environment.MOCK), name) == mock
+    assert getattr(limits_for(Servers.REAL), name) == real
+    assert getattr(limits_for(Servers.MOCK), name) == mock
 
 
 @pytest.mark.parametrize("name", LIMIT_NAMES)
 def test_each_limit_can_be_set(name):
-    assert getattr(limits_for(Environment.REAL, {name: 7}), name) == 7
+    assert getattr(limits_for(Servers.REAL, {name: 7}), name) == 7
 
 
 def test_new_customers_and_known_widths():
-    limits = limits_for(Environment.REAL, {"new_customer": True, "known_widths": {"H0STCNT0": 48}})
+    limits = limits_for(Servers.REAL, {"new_customer": True, "known_widths": {"H0STCNT0": 48}})
     assert (limits.requests, limits.polling_requests) == (3, 3)
     assert limits.known_widths == {"H0STCNT0": (48,)}
 
@@ -69,7 +69,7 @@ def test_new_customers_and_known_widths():
 )
 def test_wrong_limits_are_named_with_their_place(override, words):
     with pytest.raises(BadInput, match=words) as caught:
-        limits_for(Environment.REAL, override, where="day.toml [venues.kis.limits]")
+        limits_for(Servers.REAL, override, where="day.toml [venues.kis.limits]")
     assert "day.toml [venues.kis.limits]" in str(caught.value)
 
 
@@ -78,7 +78,7 @@ def test_wrong_limits_are_named_with_their_place(override, words):
 
 def test_settings_default_to_the_real_servers():
     config = read_config(GOOD)
-    assert (config.rest_url, config.ws_url) == HOSTS[Environment.REAL]
+    assert (config.rest_url, config.ws_url) == HOSTS[Servers.REAL]
     assert config.account == Account("12345678", "01")
     assert (config.app_key.reveal(), config.app_secret.reveal()) == (KEY, SECRET)
     assert config.is_kis
@@ -94,7 +94,7 @@ def test_addresses_alone_point_to_another_server():
     }
     config = read_config(GOOD | here, {"requests": 5})
     assert (config.rest_url, config.ws_url) == ("http://127.0.0.1:9443", "ws://127.0.0.1:21000")
-    assert (config.environment, config.limits.requests) == (Environment.MOCK, 5)
+    assert (config.servers, config.limits.requests) == (Servers.MOCK, 5)
     assert not config.is_kis
 
 
