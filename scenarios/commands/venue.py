@@ -6,7 +6,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -69,6 +69,13 @@ def register(commands: Any, shared: argparse.ArgumentParser) -> None:
     add("--second-session", choices=("refused", "wins"), default="refused", help="(refused)")
     add("--auto-vi", action="store_true", help="interrupt stocks that move 10 %% (VI)")
     add("--random-end", action="store_true", help="end auctions up to 30 s late")
+    add(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="another number of the protocol, as in --limit requests_per_s=3 (repeatable)",
+    )
     add("--old-frames", action="store_true", help="frame widths before 2026-09 (46, 59, 23)")
     kis.set_defaults(run=run)
 
@@ -192,10 +199,10 @@ def _build(
         sessions.append(following)
         days.add(ymd(following.open_ns))
     environment = Environment(args.env)
-    old = OLD_WIDTHS if args.old_frames else {}
+    numbers = (OLD_WIDTHS if args.old_frames else {}) | _limits(args.limit)
     options = Options(
         environment=environment,
-        limits=replace(LIMITS[environment], **old),
+        limits=replace(LIMITS[environment], **numbers),
         sessions=sessions[: args.days],
         start_ns=start_ns,
         codes=[code.removesuffix(f".{krx.VENUE}") for code in args.instruments],
@@ -209,6 +216,21 @@ def _build(
         open_days=frozenset(days),
     )
     return build(store, options, time.time_ns)
+
+
+def _limits(given: Sequence[str]) -> dict[str, int]:
+    """Read ``NAME=N`` pairs; the names are those of the venue's limits."""
+    from scenarios.venues.kis.personality import Limits
+
+    known = {each.name for each in fields(Limits)}
+    numbers = {}
+    for text in given:
+        name, _, number = text.partition("=")
+        if name not in known or not (number.isascii() and number.isdigit() and int(number)):
+            names = ", ".join(sorted(known))
+            raise BadInput(f"--limit {text!r} is no NAME=N above 0; names are {names}.")
+        numbers[name] = int(number)
+    return numbers
 
 
 async def _serve(server: "KisServer", screen: Screen) -> int:
@@ -252,7 +274,7 @@ def settings_of(server: "KisServer") -> dict[str, str]:
     return {
         "ONETAPE_KIS_ENV": server.venue.environment.value,
         "ONETAPE_KIS_REST_URL": f"http://{place}",
-        "ONETAPE_KIS_WS_URL": f"ws://{place}",
+        "ONETAPE_KIS_WS_URL": f"ws://{place}/tryitout",
         "ONETAPE_KIS_MASTER_URL": f"http://{place}/common/master",
         "ONETAPE_KIS_APP_KEY": customer.app_key,
         "ONETAPE_KIS_APP_SECRET": customer.app_secret,

@@ -53,14 +53,16 @@ class StoppingScreen(Screen):
 def test_it_tells_its_settings_and_stops_cleanly_on_a_signal(home, number):
     screen = StoppingScreen(number)
     arguments = ["--speed", "2", "--env", "mock", "--instruments", "990002"]
+    arguments += ["--limit", "registrations=20", "--old-frames"]
     args = build_parser().parse_args(["venue", "kis", *arguments])
     assert venue.run(args, screen) == 0
     settings = screen.told["settings"]
     assert screen.told["instruments"] == ["990002"]
     assert screen.told["speed"] == 2.0
     assert screen.told["origin_market_ns"] == SESSION.open_ns - 60 * 10**9
+    rest = settings["ONETAPE_KIS_REST_URL"]
     assert settings["ONETAPE_KIS_ENV"] == "mock"
-    assert settings["ONETAPE_KIS_WS_URL"] == settings["ONETAPE_KIS_REST_URL"].replace("http", "ws")
+    assert settings["ONETAPE_KIS_WS_URL"] == rest.replace("http", "ws") + "/tryitout"
     lengths = [len(settings[f"ONETAPE_KIS_{n}"]) for n in ("APP_KEY", "APP_SECRET", "ACCOUNT")]
     assert lengths == [36, 180, 10]
 
@@ -91,6 +93,8 @@ def test_a_process_serves_until_it_is_terminated(tmp_path):
         (["--days", "0"], "at least 1"),
         (["--faults", "missing.toml"], "cannot be read"),
         (["--generate", "0"], "cannot be generated"),
+        (["--limit", "requests=3"], "is no NAME=N above 0; names are .*requests_per_s"),
+        (["--limit", "requests_per_s=0"], "is no NAME=N above 0"),
     ],
 )
 def test_bad_input_is_one_sentence(home, arguments, part):

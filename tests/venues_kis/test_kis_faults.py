@@ -37,6 +37,12 @@ def test_a_fault_is_used_up_by_what_it_matches_oldest_first():
     assert board.struck == {"lost_reply": 3}
 
 
+def test_a_fault_of_one_in_three_lets_two_pass_each_time():
+    board = FaultBoard([Fault(FaultKind.EARLY_LIMIT, count=2, every=3)])
+    struck = [board.take(FaultKind.EARLY_LIMIT) is not None for _ in range(9)]
+    assert struck == [False, False, True, False, False, True, False, False, False]
+
+
 def test_a_schedule_gives_each_fault_once_when_it_is_due():
     now, later = Fault(FaultKind.HTTP_500), Fault(FaultKind.VI, after_s=5)
     timed = Fault(FaultKind.HALT, at="100500")
@@ -65,7 +71,7 @@ def test_faults_are_read_from_a_file(tmp_path):
         ("[[faults]]\nkind = 'vi'\n[[faults]]\nkind = 'vi'\ncuont = 2", "fault 2: cuont = 2"),
         ("[[faults]]\nkind = 'vi'\ncount = '2'", "count = '2' is not understood"),
         ("[[faults]]\nkind = 'vi'\ncount = true", "count = True is not understood"),
-        ("[[faults]]\nkind = 'vi'\ncount = 0", "count must be at least 1"),
+        ("[[faults]]\nkind = 'vi'\ncount = 0", "count and every must be at least 1"),
         ("[[faults]]\nkind = 'vi'\nat = '25h'", "is no time like 10:05:00"),
     ],
 )

@@ -539,6 +539,9 @@ def test_master_files_have_the_published_layout(name, width):
         assert (tail[:2], tail[at : at + 9]) == ("ST", "000010000")
         halted = 60 if width == 227 else 55
         assert tail[halted : halted + 3] == "NNN"
+        async with client.http.get("/common/master/nxt_kospi_code.mst.zip") as reply:
+            archive = zipfile.ZipFile(io.BytesIO(await reply.read()))
+        assert archive.read("nxt_kospi_code.mst") == b""
         async with client.http.get("/common/master/other.zip") as reply:
             assert reply.status == 404
 

@@ -205,6 +205,19 @@ def test_pingpong_wants_an_answer_by_text_or_pong(answer):
     with_client(check)
 
 
+def test_pingpongs_can_stay_away():
+    async def check(client: KisClient, wall: Wall):
+        async with client.socket() as socket:
+            await client.faults({"kind": "no_pingpong"})
+            await pass_s(client, wall, 15)
+            with pytest.raises(TimeoutError):
+                await socket.text(0.05)
+            await pass_s(client, wall, 15)
+            assert "PINGPONG" in await socket.text()
+
+    with_client(check)
+
+
 def test_notices_are_encrypted_and_tell_receipt_then_fill():
     async def check(client: KisClient, _wall):
         async with client.socket() as socket:

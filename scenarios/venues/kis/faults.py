@@ -5,6 +5,7 @@ it waits. Which events match is a text contained in what happens (a path, TR id,
 """
 
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -54,9 +55,21 @@ AT_ONCE = frozenset(
 """These happen when they are armed; all others wait for an event to spoil."""
 
 
+KEYS: dict[str, type] = {
+    "kind": str,
+    "count": int,
+    "every": int,
+    "seconds": float,
+    "match": str,
+    "after_s": int,
+    "at": str,
+}
+"""Keys of a fault as it is written in files and sent to the admin page."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault: ``count`` events that contain ``match`` are spoiled.
+    """One fault: ``count`` events that contain ``match`` are spoiled, one in ``every``.
 
     ``seconds`` is how long a delay or silence lasts (wall time; VI and circuit breaker: market
     time). Scheduled ``after_s`` wall seconds from the server's start, or ``at`` HHMMSS of the
@@ -69,6 +82,7 @@ class Fault:
     match: str = ""
     after_s: int = 0
     at: str = ""
+    every: int = 1
 
 
 @dataclass(slots=True)
@@ -77,6 +91,7 @@ class FaultBoard:
 
     armed: list[Fault] = field(default_factory=list)
     struck: dict[str, int] = field(default_factory=dict)
+    _passed: Counter[tuple[FaultKind, str]] = field(default_factory=Counter)
 
     def arm(self, fault: Fault) -> None:
         """Let a fault wait for its events."""
@@ -86,6 +101,8 @@ class FaultBoard:
         """Use up one event's worth of the oldest armed fault that matches, if there is one."""
         for i, fault in enumerate(self.armed):
             if fault.kind is kind and fault.match in subject:
+                if self._lets_pass(fault):
+                    return None
                 if fault.count > 1:
                     self.armed[i] = replace(fault, count=fault.count - 1)
                 else:
@@ -93,6 +110,14 @@ class FaultBoard:
                 self.note(kind)
                 return fault
         return None
+
+    def _lets_pass(self, fault: Fault) -> bool:
+        """Count an event that a fault of one in many may spoil; True where it is not its turn."""
+        if fault.every == 1:
+            return False
+        key = (fault.kind, fault.match)
+        self._passed[key] += 1
+        return self._passed[key] % fault.every != 0
 
     def note(self, kind: FaultKind) -> None:
         """Count a fault that struck."""
@@ -139,12 +164,11 @@ def parse_fault(given: object, where: str) -> Fault:
     """Read one fault from a table. Raises BadInput where something in it is unknown."""
     if not isinstance(given, Mapping):
         raise BadInput(f"{where} is no table: give at least kind.")
-    known = {"kind": str, "count": int, "seconds": float, "match": str, "after_s": int, "at": str}
     for key, value in given.items():
-        if key not in known or type(value) not in {known[key], _whole(known[key])}:
+        if key not in KEYS or type(value) not in {KEYS[key], _whole(KEYS[key])}:
             raise BadInput(
                 f"{where}: {key} = {value!r} is not understood; keys are "
-                + ", ".join(f"{name} ({kind.__name__})" for name, kind in known.items())
+                + ", ".join(f"{name} ({kind.__name__})" for name, kind in KEYS.items())
             )
     try:
         kind = FaultKind(given.get("kind", ""))
@@ -153,8 +177,10 @@ def parse_fault(given: object, where: str) -> Fault:
         raise BadInput(f"{where}: {given.get('kind')!r} is no fault; use one of {kinds}.") from None
     fault = Fault(**{**given, "kind": kind})
     at = fault.at.replace(":", "")
-    if fault.count < 1 or fault.seconds < 0 or fault.after_s < 0:
-        raise BadInput(f"{where}: count must be at least 1, seconds and after_s at least 0.")
+    if min(fault.count, fault.every) < 1 or min(fault.seconds, fault.after_s) < 0:
+        raise BadInput(
+            f"{where}: count and every must be at least 1, seconds and after_s at least 0."
+        )
     if at and (len(at) != 6 or not at.isdigit()):
         raise BadInput(f"{where}: at = {fault.at!r} is no time like 10:05:00 (Seoul).")
     return replace(fault, at=at)

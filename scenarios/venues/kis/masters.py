@@ -11,7 +11,11 @@ from collections.abc import Sequence
 from scenarios.venues.kis.quotations import standard_code
 from scenarios.venues.kis.symbols import Symbol
 
+NXT_FILES = ("nxt_kospi_code.mst", "nxt_kosdaq_code.mst")
+"""Also published, with what NXT trades: nothing of what is played here."""
+
 KOSPI_FILE, KOSDAQ_FILE = "kospi_code.mst", "kosdaq_code.mst"
+FILES = (KOSPI_FILE, KOSDAQ_FILE, *NXT_FILES)
 
 # (offset, length, kind): what stands in the tail of each file.
 _KOSPI_TAIL, _KOSDAQ_TAIL = 227, 221
@@ -52,7 +56,7 @@ _OFFSETS = {
 
 def master_zip(name: str, symbols: Sequence[Symbol]) -> bytes:
     """Return the zip of one master file with the stocks of its market."""
-    market = "KOSPI" if name == KOSPI_FILE else "KOSDAQ"
+    market = {KOSPI_FILE: "KOSPI", KOSDAQ_FILE: "KOSDAQ"}.get(name)
     lines = [record(name, symbol) for symbol in symbols if symbol.market == market]
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:

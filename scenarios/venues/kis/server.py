@@ -218,7 +218,7 @@ class KisServer:
         return self._marked(response)
 
     def _master(self, name: str) -> web.Response:
-        known = {f"{each}.zip": each for each in (masters.KOSPI_FILE, masters.KOSDAQ_FILE)}
+        known = {f"{each}.zip": each for each in masters.FILES}
         if name not in known:
             return self._marked(web.Response(status=404, text="no such master file"))
         symbols = list(self.venue.exchange.symbols.values())
