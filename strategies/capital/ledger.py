@@ -149,8 +149,16 @@ class VenueLedger:
         return self.buying_raw + self.selling_raw
 
     def total_committed_raw(self) -> int:
-        """Return what all open positions cost."""
-        return self.long_raw + self.short_raw
+        """Return what all open positions bind.
+
+        A cash account that was sold more than it held (a venue filled an order it had confirmed
+        as cancelled) owes that position: it counts against what it holds.
+        """
+        return self.long_raw + (self.short_raw if self.margin else -self.short_raw)
+
+    def gross_raw(self) -> int:
+        """Return what positions of both sides cost and open orders may still take."""
+        return self.long_raw + self.short_raw + self.total_reserved_raw()
 
     def use_raw(self, strategy: str) -> int:
         """Return what a strategy's positions cost and its orders may still take."""

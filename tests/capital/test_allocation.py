@@ -66,6 +66,14 @@ def test_equal_risk_counts_strategies_that_move_together_once() -> None:
     assert found["c"].quantize(D("1e-9")) == D("0.414213562")
 
 
+def test_equal_risk_of_strategies_that_hedge_each_other_fully() -> None:
+    # Without each other's risk there is none: any scale does, and the halves are equal.
+    a = tuple(map(D, ("0.03", "-0.01", "0.02")))
+    found = shares(rules(Method.EQUAL_RISK), {"a": "0.3", "b": "0.3"}, a=a, b=tuple(-x for x in a))
+    assert abs(found["a"] - D("0.3")) < D("0.01")
+    assert abs(found["b"] - D("0.3")) < D("0.01")
+
+
 def test_the_decayed_mean_by_hand() -> None:
     # newest first: 4 + 2 * 0.5 + 1 * 0.25 = 5.25, over 1.75
     assert decayed_mean(tuple(map(D, ("1", "2", "4"))), D("0.5")) == 3
@@ -116,7 +124,7 @@ def test_who_has_shown_too_little_keeps_its_weight(method: Method) -> None:
 RETURNS = st.lists(st.integers(-500, 500).map(lambda bps: D(bps) / 10_000), max_size=12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(list(Method)), st.lists(RETURNS, min_size=1, max_size=5))
 def test_shares_never_exceed_the_weights_together(
     method: Method, returns: list[list[Decimal]]

@@ -32,7 +32,8 @@ def _solve(matrix: Sequence[Sequence[Decimal]]) -> list[Decimal]:
         for i, row in enumerate(matrix):
             others = sum((row[j] * parts[j] for j in range(count) if j != i), ZERO)
             root = (others * others + 4 * row[i] * goal).sqrt()
-            found = (root - others) / (2 * row[i])
+            # The same root twice: the difference of near equals would lose all digits.
+            found = (root - others) / (2 * row[i]) if others < 0 else 2 * goal / (root + others)
             furthest = max(furthest, abs(found / parts[i] - ONE))
             parts[i] = found
         if furthest < CLOSE_ENOUGH:

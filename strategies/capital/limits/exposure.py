@@ -82,19 +82,15 @@ class ExposureLimits:
         rules, ledger = self._rules, ask.ledger
         most = rules.venue_max_raw.get(ledger.venue)
         if most is not None:
-            yield Limit.VENUE, most - _gross_raw(ledger) + freed, ""
+            yield Limit.VENUE, most - ledger.gross_raw() + freed, ""
         sharing = self._sharing[ledger.currency.code]
         most = rules.gross_max_raw.get(code)
         if most is not None:
-            yield Limit.GROSS, most - sum(map(_gross_raw, sharing)) + freed, ""
+            yield Limit.GROSS, most - sum(each.gross_raw() for each in sharing) + freed, ""
         most = rules.net_max_raw.get(code)
         if most is not None:
             net = sum(_net_raw(each, buys=ask.buys) for each in sharing)
             yield Limit.NET, most - net - freed, ""
-
-
-def _gross_raw(ledger: VenueLedger) -> int:
-    return ledger.total_committed_raw() + ledger.total_reserved_raw()
 
 
 def _net_raw(ledger: VenueLedger, *, buys: bool) -> int:
