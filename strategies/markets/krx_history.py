@@ -101,6 +101,22 @@ def price_limit_ratio(day: date) -> Decimal | None:
     return PRICE_LIMIT_CHANGES[place - 1][1]
 
 
+def price_limits_on(day: date, base_raw: int) -> tuple[int, int] | None:
+    """Return the lowest and highest price of a day in raw units, None where no limit is known.
+
+    As ``krx.price_limits``: the width is cut to the tick of the base price, and both ends lie on the
+    grid of the day.
+    """
+    ratio = price_limit_ratio(day)
+    if ratio is None:
+        return None
+    ticks = ticks_on(day)
+    numerator, denominator = ratio.as_integer_ratio()
+    tick = ticks.tick_raw(base_raw)
+    width = base_raw * numerator // denominator // tick * tick
+    return ticks.ceil_raw(base_raw - width), ticks.floor_raw(base_raw + width)
+
+
 def regular_hours(day: date) -> tuple[int, int]:
     """Return open and close of a usual day in minutes after midnight, Seoul time.
 
