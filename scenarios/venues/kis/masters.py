@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from scenarios.venues.kis.quotations import standard_code
 from scenarios.venues.kis.symbols import Symbol
 
-NXT_FILES = ("nxt_kospi_code.mst", "nxt_kosdaq_code.mst")
-"""Also published, with what NXT trades: nothing of what is played here."""
-
 KOSPI_FILE, KOSDAQ_FILE = "kospi_code.mst", "kosdaq_code.mst"
-FILES = (KOSPI_FILE, KOSDAQ_FILE, *NXT_FILES)
+FILES = (KOSPI_FILE, KOSDAQ_FILE, f"nxt_{KOSPI_FILE}", f"nxt_{KOSDAQ_FILE}")
+"""The NXT files list what NXT trades: nothing of what is played here."""
+
+_STANDS_IN = Symbol("999999", "거래정지종목", 1_000, halted=True)
+"""Listed where a file would be empty, which KIS's never are; it cannot be traded."""
 
 # (offset, length, kind): what stands in the tail of each file.
 _KOSPI_TAIL, _KOSDAQ_TAIL = 227, 221
@@ -57,7 +58,8 @@ _OFFSETS = {
 def master_zip(name: str, symbols: Sequence[Symbol]) -> bytes:
     """Return the zip of one master file with the stocks of its market."""
     market = {KOSPI_FILE: "KOSPI", KOSDAQ_FILE: "KOSDAQ"}.get(name)
-    lines = [record(name, symbol) for symbol in symbols if symbol.market == market]
+    listed = [symbol for symbol in symbols if symbol.market == market] or [_STANDS_IN]
+    lines = [record(name, symbol) for symbol in listed]
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(name, "".join(f"{line}\n" for line in lines).encode("cp949"))
@@ -72,13 +74,13 @@ def record(name: str, symbol: Symbol) -> str:
 
 
 def _tail(name: str, symbol: Symbol) -> str:
-    tail = list(" " * (_KOSPI_TAIL if name == KOSPI_FILE else _KOSDAQ_TAIL))
+    tail = list(" " * (_KOSPI_TAIL if name.endswith(KOSPI_FILE) else _KOSDAQ_TAIL))
 
     def put(offset: int, text: str) -> None:
         tail[offset : offset + len(text)] = text
 
     put(0, "ST")
-    at = _OFFSETS[name]
+    at = _OFFSETS[KOSPI_FILE if name.endswith(KOSPI_FILE) else KOSDAQ_FILE]
     put(at["base"], f"{symbol.base:09d}")
     put(at["lot"], "00001")
     put(at["late_lot"], "00001")
