@@ -3,7 +3,7 @@
 Rule: an S3 path is opened by ``open_file`` only; every attempt to use it as a local path raises.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path, PosixPath, PurePath
 from typing import Any
@@ -37,6 +37,9 @@ class S3Path(PosixPath):
     def __str__(self) -> str:
         return SCHEME + self.key
 
+    def __reduce__(self) -> tuple[Callable[..., "S3Path"], tuple[str, pafs.FileSystem]]:
+        return _s3_path, (self.key, self.files)
+
     def __fspath__(self) -> str:
         raise TypeError(f"{self} is no local path.")
 
@@ -51,6 +54,10 @@ class S3Path(PosixPath):
     def exists(self, *, follow_symlinks: bool = True) -> bool:  # noqa: ARG002 - pathlib's form
         """Say whether there is an object of this name."""
         return bool(self.files.get_file_info(self.key).type == pafs.FileType.File)
+
+
+def _s3_path(key: str, files: pafs.FileSystem) -> S3Path:
+    return S3Path(key, files=files)
 
 
 def parse_root(text: str) -> Path:

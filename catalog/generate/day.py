@@ -35,7 +35,9 @@ VI_RANDOM_MS = 30_000
 VI_TENTHS = 1
 """KRX's static volatility interruption: an order that would trade 10 % or more away from the last
 auction's price starts a call auction of 2 minutes, ended at random within 30 seconds more; its
-price is the new reference. Source: KRX business regulation, static VI since 2015-06-15."""
+price is the new reference. Source: KRX business regulation, static VI since 2015-06-15. The dynamic
+one, against the last trade (6 %, 3 % for members of KOSPI 200), is not drawn: prices here go by
+steps. Nor is a closing auction halted: a move too late for a pause runs into it."""
 
 _VI_ROOM = 10  # pauses that must fit before the closing auction; a later one merges into it
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -194,6 +195,8 @@ def test_an_s3_path_is_never_taken_for_a_local_one(bucket: Bucket) -> None:
         "x.parquet",
         "s3://bucket/catalog/data",
     )
+    other = pickle.loads(pickle.dumps(path))  # noqa: S301 - our own bytes
+    assert (other, other.files) == (path, path.files)
     for use in (path.read_bytes, path.is_dir, path.stat, lambda: list(path.glob("*"))):
         with pytest.raises(TypeError, match="is no local path"):
             use()
