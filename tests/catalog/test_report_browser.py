@@ -25,24 +25,34 @@ def browser() -> str:
         pytest.skip(str(error))
 
 
-def test_every_chart_is_drawn(browser: str, tmp_path: Path) -> None:
-    source = long_run()  # lines, bars and candles: all that the script is to draw
-    path = tmp_path / "page.html"
-    path.write_text(render(source), encoding="utf-8")
-    dom = subprocess.run(
+def load(browser: str, page: Path, profile: Path, budget_ms: int) -> str:
+    """Return the page's elements after its scripts have run for this long."""
+    return subprocess.run(
         [
             *(browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
             *("--disable-background-networking", "--disable-component-update"),
-            *(f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1120,20000"),
-            *("--virtual-time-budget=10000", "--dump-dom", path.as_uri()),
+            *(f"--user-data-dir={profile}", "--window-size=1120,20000"),
+            *(f"--virtual-time-budget={budget_ms}", "--dump-dom", page.as_uri()),
         ],
         capture_output=True,
         text=True,
         timeout=90,
         check=False,
     ).stdout
-    drawn = re.findall(r'<div class="chart js-plotly-plot" id="([\w-]+)"', dom)
-    assert set(drawn) == set(all_charts(source))
+
+
+def test_every_chart_is_drawn(browser: str, tmp_path: Path) -> None:
+    source = long_run()  # lines, bars and candles: all that the script is to draw
+    path = tmp_path / "page.html"
+    path.write_text(render(source), encoding="utf-8")
+    wanted = set(all_charts(source))
+    # The page unpacks beside its clock, so a busy machine may end the browser's time too early.
+    for budget_ms in (10_000, 60_000, 240_000):
+        dom = load(browser, path, tmp_path / str(budget_ms), budget_ms)
+        drawn = re.findall(r'<div class="chart js-plotly-plot" id="([\w-]+)"', dom)
+        if set(drawn) == wanted:
+            break
+    assert set(drawn) == wanted
     assert ">This browser could not draw" not in dom
     assert dom.count('class="main-svg"') >= 2 * len(drawn)
 
