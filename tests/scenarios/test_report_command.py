@@ -294,3 +294,24 @@ def test_compare_says_equal_and_where_runs_part(
     assert said["equal"] is False
     assert said["first_divergence"]["kind"] == "decision"
     assert "different from decision" in done.stderr
+
+
+def test_the_capital_managers_views_are_shown_where_a_run_has_them(
+    settings: Settings, home: Path, source: ReportInput
+) -> None:
+    assert not source.capital
+    sampled = run(settings, scenario_of(home, COMPETITION, "capital.sample_s=600"))
+    views = {view.title: view for view in read_report(sampled.run_id, settings).capital}
+    shares = views["Shares of the money"]
+    assert {row[0] for row in shares.rows} == {"sma-ticks", "ema-bars", "breakout"}
+    assert all(len(row) == len(shares.head) for row in shares.rows)
+
+
+def test_a_run_that_failed_has_a_report_of_what_it_did(
+    settings: Settings, outcome: Outcome
+) -> None:
+    journal, found = journalled(settings, outcome.run_id)
+    with journal:
+        source = load_report(journal, replace(found, status="crashed"), settings)
+    assert source.run.status == "crashed"
+    assert len(source.executions) == outcome.result.fills
