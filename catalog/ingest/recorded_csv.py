@@ -6,6 +6,7 @@ symbol come from the file's name. Lines that begin with # are a report and are l
 
 import gzip
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -71,7 +72,7 @@ def is_recorded_csv(path: Path) -> bool:
             for line in file:
                 if not line.startswith(b"#"):
                     return bool(line.startswith(HEAD))
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         return False
     return False
 
@@ -81,7 +82,7 @@ def read_recorded_csv(path: Path) -> RecordedCsv:
     try:
         with _opened(path) as file:
             content = file.read()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise BadInput(f"{path} cannot be unpacked ({error}): copy it again whole.") from error
     comments = 0
     while content.startswith(b"#"):

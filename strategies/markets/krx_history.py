@@ -104,8 +104,8 @@ def price_limit_ratio(day: date) -> Decimal | None:
 def price_limits_on(day: date, base_raw: int) -> tuple[int, int] | None:
     """Return the lowest and highest price of a day in raw units, None where no limit is known.
 
-    As ``krx.price_limits``: the width is cut to the tick of the base price, and both ends lie on the
-    grid of the day.
+    As ``krx.price_limits``: the width is cut to the tick of the base price, and both ends lie on
+    the grid of the day.
     """
     ratio = price_limit_ratio(day)
     if ratio is None:

@@ -11,7 +11,9 @@ from nautilus_trader.persistence import ParquetDataCatalog
 from catalog.ingest.importer import Kind, Options, import_files
 from catalog.ingest.instruments import Grid
 from catalog.store import Store
+from scenarios.calendars import calendar_for
 from strategies.errors import BadInput
+from strategies.markets.sessions import DAY_NS
 
 HEADER = "일자,시가,고가,저가,종가,거래량"
 DAYS = (
@@ -58,6 +60,29 @@ def test_a_day_is_a_print_and_a_bar(tmp_path: Path) -> None:
     assert [str(bars[1].open), str(bars[1].high), str(bars[1].low), str(bars[1].close)] == [
         *("4260", "4410", "4160", "4370"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("day", "first", "last"),
+    [
+        ("20150612", "2015-06-12T09:00", "2015-06-12T15:00"),
+        ("20160801", "2016-08-01T09:00", "2016-08-01T15:30"),
+        ("20240102", "2024-01-02T10:00", "2024-01-02T15:30"),
+        ("20241114", "2024-11-14T10:00", "2024-11-14T16:30"),
+        ("20240106", "2024-01-06T09:00", "2024-01-06T15:30"),  # a Saturday, no session
+    ],
+)
+def test_a_calendar_tells_when_a_day_opened_and_closed(
+    tmp_path: Path, day: str, first: str, last: str
+) -> None:
+    row = f"{day},4580,4600,4330,4360,100"
+    store, notes = load(
+        days(tmp_path, row), kind=Kind.KRX_DAILY, interval_ns=DAY_NS, sessions_of=calendar_for
+    )
+    engine = ParquetDataCatalog(str(store.root))
+    assert engine.query_trade_ticks()[0].ts_init == seoul_ns(first)
+    assert engine.query_bars()[0].ts_init == seoul_ns(last)
+    assert ("no sessions of KRX's calendar (first: 2024-01-06)" in notes) == (day == "20240106")
 
 
 def test_a_print_knows_yesterday_only(tmp_path: Path) -> None:

@@ -157,6 +157,19 @@ def test_a_split_adjusted_on_one_side_is_a_jump(tmp_path: Path) -> None:
     assert "-80%" in found["jump"].text
 
 
+@pytest.mark.parametrize(
+    "name", ["recording.gz", "BTC_USDT-1m.csv.gz", "BTCUSDT-trades-2025-01.csv.gz", "x.csv"]
+)
+def test_a_file_that_cannot_be_read_is_one_error(tmp_path: Path, name: str) -> None:
+    text = "\n".join(trade(line, line) for line in range(3_000)).encode()
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(text)[:-200] if name.endswith("gz") else bytes(range(256)) * 9)
+    (finding,) = check_file(path)
+    assert (finding.rule, finding.severity) == ("unreadable", Severity.ERROR)
+    assert finding.place == str(path)
+    assert str(path) not in finding.text
+
+
 def test_a_listing_and_an_index_are_checked_as_what_they_are(tmp_path: Path) -> None:
     row = "005930,KOSPI,100,100,101,99,5"
     head = "Code,Market,Close,Open,High,Low,Volume"
