@@ -201,7 +201,7 @@ def test_the_rate_may_be_a_recorded_price() -> None:
 def test_a_losing_streak_cools_down() -> None:
     rules = BrakeRules(losing_streak=2, cooldown_ns=30 * MINUTE_NS)
     made = books(brakes=rules)
-    for at, fee in (("49999.0", "0"), ("50001.0", "0"), ("50000.0", "0.01")):
+    for at, fee in (("49999.0", "0"), ("50000.0", "0"), ("50000.0", "0.01")):
         hold(made, "a", BTC, "0.1", "50000.0")
         assert not kinds(leave(made, "a", BTC, at, fee), BrakePulled)
     hold(made, "a", BTC, "0.1", "50000.0")

@@ -387,6 +387,39 @@ def test_proceeds_of_a_sale_arrive_on_the_second_session_after_it_and_buy_before
     assert ledger.free_raw() == 9_399_000 * RAW_ONE
 
 
+def test_a_purchase_uses_up_what_arrives_first() -> None:
+    settlement = Books(krx_facts()).ledgers["KRX"].settlement
+    settlement.sold(100, 24 * HOUR_NS + 1)
+    settlement.sold(200, 48 * HOUR_NS + 1)
+    settlement.bought(150)
+    assert settlement.due_raw == {96 * HOUR_NS: 150}
+    settlement.arrive(96 * HOUR_NS - 1)
+    assert settlement.total_raw == 150
+    settlement.arrive(96 * HOUR_NS)
+    assert (settlement.total_raw, settlement.due_raw) == (0, {})
+
+
+def test_a_sale_beyond_the_known_sessions_never_arrives() -> None:
+    settlement = Books(krx_facts()).ledgers["KRX"].settlement
+    settlement.sold(100, 8 * 24 * HOUR_NS)
+    settlement.arrive(10_000 * HOUR_NS)
+    assert settlement.total_raw == 100
+
+
+def test_a_cash_account_owes_what_it_sold_twice() -> None:
+    books = Books(krx_facts(), weights={"a": "1"})
+    books.mark(SAMSUNG, "70000")
+    books.fill(granted(books.ask("a", Enter(SAMSUNG, BUY, "r", Quantity.from_str("10")))), "70000")
+    first = granted(books.ask("a", Exit(SAMSUNG, "r")))
+    books.end(first)
+    books.fill(granted(books.ask("a", Exit(SAMSUNG, "r"))), "70000")
+    books.fill(first, "70000")
+    ledger = books.ledgers["KRX"]
+    assert ledger.cash_raw() == 10_700_000 * RAW_ONE
+    assert ledger.total_committed_raw() == -700_000 * RAW_ONE
+    assert ledger.book_equity_raw() == 10_000_000 * RAW_ONE
+
+
 def test_where_proceeds_may_not_buy_they_are_not_spendable() -> None:
     books = Books(krx_facts(), weights={"a": "1"})
     ledger = books.ledgers["KRX"]

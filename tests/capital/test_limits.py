@@ -113,6 +113,29 @@ def test_net_does_not_count_on_orders_that_may_not_fill() -> None:
     assert (no.limit, no.allowed) == (Limit.NET, "at most 4737.37500000 USDT")
 
 
+def test_net_counts_a_short_that_is_being_closed_as_closed() -> None:
+    made = books({"a": "0.5", "b": "0.5"}, net_max_raw={"USDT": 30_000 * RAW_ONE})
+    short = granted(made.ask("a", Enter(BTC, SELL, "r", quantity("0.5"))))
+    made.fill(short, "50000.0")
+    granted(made.ask("a", Exit(BTC, "r")))
+    # 30,000 - (0 - 25,000 + 25,000); while the short stood it would have been 55,000
+    no = refused(buy(made, BTC, "0.7", "b"))
+    assert (no.limit, no.allowed) == (Limit.NET, "at most 30000.00000000 USDT")
+
+
+@pytest.mark.parametrize(("size", "closes_only"), [("0.59", False), ("0.6", True)])
+def test_a_turn_frees_what_it_closes_under_wide_limits(size: str, closes_only: bool) -> None:
+    made = books(
+        gross_max_raw={"USDT": 30_000 * RAW_ONE},
+        venue_max_raw={"BINANCE": 30_000 * RAW_ONE},
+        net_max_raw={"USDT": 30_000 * RAW_ONE},
+    )
+    made.fill(granted(buy(made, BTC, "0.5")), "50000.0")
+    # 25,000 are bound and freed again: 0.59 x 50,525.25 = 29,809.9; 0.6 needs 30,315.2
+    turn = granted(made.ask("a", Target(BTC, PositionSide.SHORT, "r", quantity(size))))
+    assert turn.reduces is closes_only
+
+
 def test_cash_kept_back() -> None:
     made = books(cash_share=Decimal("0.9"))
     no = refused(buy(made, SAMSUNG, "20"))
