@@ -12,7 +12,7 @@ from adapters.kis.order_types import ORDER_TYPES
 from adapters.kis.replies import OrderRow
 from adapters.kis.ticks import SECOND, SEOUL_AHEAD_S
 
-CANCEL_WORD = "취소"
+CANCEL_WORD, AMEND_WORD = "취소", "정정"
 
 
 @dataclass(slots=True)
@@ -52,7 +52,11 @@ class PendingChange:
 
 @dataclass(slots=True)
 class KisOrder:
-    """One order and its chain of numbers, the latest last."""
+    """One order and its chain of numbers, the latest last.
+
+    Since ``doubt_ns`` (wall time) its fills may be incomplete; since ``asked_for_ns`` a change was
+    accepted whose confirmation may not be sent. Both end with a list asked later.
+    """
 
     order_id: str
     spec: OrderSpec
@@ -68,6 +72,7 @@ class KisOrder:
     fills: int = 0
     absent_lists: int = 0
     doubt_ns: int | None = None
+    asked_for_ns: int | None = None
 
     @property
     def state(self) -> OrderState:
@@ -105,8 +110,8 @@ def is_about(order: KisOrder, notice: Notice) -> bool:
 
 
 def is_cancel(row: OrderRow) -> bool:
-    """Tell a cancel's row from an amendment's."""
-    return row.canceled or CANCEL_WORD in row.type_words
+    """Tell a cancel's row from an amendment's (which may be cancelled itself, later)."""
+    return AMEND_WORD not in row.type_words and (row.canceled or CANCEL_WORD in row.type_words)
 
 
 def could_be(order: KisOrder, row: OrderRow) -> bool:

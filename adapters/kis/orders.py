@@ -91,6 +91,7 @@ class OrderBook:
         """Tell whether the order list is to be asked now rather than by the timer."""
         return any(
             order.doubt_ns is not None
+            or order.asked_for_ns is not None
             or order.state in {OrderState.UNKNOWN, OrderState.ENDING}
             or (order.change is not None and order.change.lost and order.state not in ENDED)
             for order in self._orders.values()
@@ -289,11 +290,13 @@ class OrderBook:
         events: list[BookEvent] = []
         if notice.number not in order.legs:
             events = self._add_leg(order, notice.number, notice.change, notice.quantity)
+        if notice.acceptance is Acceptance.ACCEPTED:
+            # whether a confirmation follows is not documented
+            order.asked_for_ns = at.wall_ns
+            return events
+        order.asked_for_ns = None
         if notice.change is Change.AMEND:
             return events + self._amended(order, notice.number, notice.quantity, notice.price, at)
-        if notice.acceptance is Acceptance.ACCEPTED:
-            order.doubt_ns = at.wall_ns  # whether a confirmation follows is not documented
-            return events
         return events + self._cancel_seen(order, notice.quantity)
 
     # --- the order list ---
@@ -318,9 +321,8 @@ class OrderBook:
             if owner is not None:
                 leg = owner.legs[row.number]
                 events += self._read_fills(owner, leg, row, asked, answered)
-        for order in self._orders.values():
-            if complete and order.doubt_ns is not None and asked.wall_ns > order.doubt_ns:
-                order.doubt_ns = None
+        if complete:
+            self._forget_doubts(asked.wall_ns)
         for row in rows:
             events += self._read_state(row, asked)
         for order in self._orders.values():
@@ -328,6 +330,14 @@ class OrderBook:
             if order.state is OrderState.ENDING:
                 events += self._cancel_seen(order, order.canceled)
         return events
+
+    def _forget_doubts(self, asked_ns: int) -> None:
+        """End the doubts that a list asked later has settled."""
+        for order in self._orders.values():
+            if order.doubt_ns is not None and asked_ns > order.doubt_ns:
+                order.doubt_ns = None
+            if order.asked_for_ns is not None and asked_ns > order.asked_for_ns:
+                order.asked_for_ns = None
 
     def _own(self, row: OrderRow) -> KisOrder | None:
         order = self._numbers.get((row.day, row.number))

@@ -88,7 +88,7 @@ def _order_row(row: Columns) -> OrderRow:
         canceled_quantity=row.number("cncl_cfrm_qty", "cnc_cfrm_qty"),
         remaining=row.number("rmn_qty"),
         refused_quantity=row.number("rjct_qty"),
-        type_words=row.text("ord_dvsn_name"),
+        type_words=f"{row.text('ord_dvsn_name')} {row.text('sll_buy_dvsn_cd_name')}",
     )
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from kis_order_samples import ACCOUNT, BRANCH, LIMITS, SPEC, at, clock, notice, row
 
-from adapters.kis.market import Change
+from adapters.kis.market import Acceptance, Change
 from adapters.kis.order_events import ENDED, Filled, Mismatch, OrderState
 from adapters.kis.orders import OrderBook
 from adapters.kis.replies import Placed
@@ -139,6 +139,7 @@ class ForgetfulVenue(RuleBasedStateMachine):
             "receipt", quantity=rest, price=one.price, seconds=self.now, number=number,
             original=one.number, change=change, order_quantity=rest,
         )  # fmt: skip
+        self.post(replace(message, acceptance=Acceptance.ACCEPTED), fate)
         self.post(message, fate)
 
     @rule(place=st.integers(0, 99), step=st.integers(0, 3))

@@ -387,6 +387,21 @@ def test_an_amended_order_goes_on_under_its_new_number():
     assert book.order("A").state is OrderState.FILLED
 
 
+def test_changes_are_told_when_confirmed_and_at_once():
+    book = opened()
+    book.changing("A", Change.AMEND, at(2), price=50_100)
+    accepted = replace(amended(quantity=10), acceptance=Acceptance.ACCEPTED)
+    assert book.on_notice(accepted, at(3)) == []
+    assert book.needs_list
+    key = OrderKey(DAY, BRANCH, "0000010002")
+    assert book.on_notice(amended(quantity=10), at(3)) == [Amended("A", key, 10, 50_100)]
+    book = opened()
+    book.changing("A", Change.CANCEL, at(2))
+    book.on_notice(cancel(10, Acceptance.ACCEPTED), at(3))
+    assert Canceled("A", 10) in book.on_notice(cancel(10), at(3))
+    assert not book.needs_list
+
+
 def test_a_late_fill_of_the_old_number_makes_the_amended_order_larger():
     book = opened()
     book.changing("A", Change.AMEND, at(2), price=50_100)
