@@ -4,6 +4,7 @@ Rule: builds, hands over, runs and checks. Whatever disagrees with our own books
 the run: rows fed against rows delivered, ledgers against the engine's accounts.
 """
 
+import gc
 import json
 import zlib
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from scenarios.wiring import Composition, Universe, compose
 from strategies.capital.ledger import VenueLedger
 from strategies.errors import InvariantBroken
 from strategies.ports import Journal, Kind, message_id
+
+GC_OBJECTS = 100_000
 
 type Progress = Callable[[int, int], None]
 """Told how far the run is: market time passed and in all, ns."""
@@ -72,9 +75,15 @@ def replay(
             run_analysis=False,
         )
     )
+    # A run makes many objects and no cycles: what is there already need not be looked at again.
+    thresholds = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(GC_OBJECTS, *thresholds[1:])
     try:
         return _Replay(universe, journal, engine).run(progress)
     finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
         engine.dispose()
 
 

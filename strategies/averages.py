@@ -8,7 +8,6 @@ without trading; a crossing is a change of side after that.
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Literal, Protocol
 
 from nautilus_trader.model import Bar, InstrumentId, TradeTick
@@ -16,7 +15,7 @@ from nautilus_trader.model import Bar, InstrumentId, TradeTick
 from strategies.decider import Intents, ParamError, Setup
 from strategies.entries import Desk, TradeParams, TradingStrategy
 from strategies.markets.facts import InstrumentFacts
-from strategies.reasons import pair_text
+from strategies.reasons import Ratio, pair_text
 
 EMA_BITS = 32
 """Binary digits an EMA keeps below the engine's raw unit."""
@@ -28,7 +27,7 @@ class AveragePair(Protocol):
     def update(self, price_raw: int) -> int:
         """Take one price; 1 where fast crossed above slow, -1 where below, 0 otherwise."""
 
-    def values(self) -> tuple[Fraction, Fraction]:
+    def values(self) -> tuple[Ratio, Ratio]:
         """Return (fast, slow) in raw price units."""
 
 
@@ -65,9 +64,9 @@ class SmaPair:
             return self._side if side else 0
         return 0
 
-    def values(self) -> tuple[Fraction, Fraction]:
+    def values(self) -> tuple[Ratio, Ratio]:
         """Return (fast, slow) in raw price units; defined once ``slow`` prices were taken."""
-        return Fraction(self._fast_sum, self._fast), Fraction(self._slow_sum, self._slow)
+        return (self._fast_sum, self._fast), (self._slow_sum, self._slow)
 
 
 class EmaPair:
@@ -109,10 +108,10 @@ class EmaPair:
             return self._side if side else 0
         return 0
 
-    def values(self) -> tuple[Fraction, Fraction]:
+    def values(self) -> tuple[Ratio, Ratio]:
         """Return (fast, slow) in raw price units; defined once a price was taken."""
         one = 1 << EMA_BITS
-        return Fraction(self._fast_value or 0, one), Fraction(self._slow_value, one)
+        return (self._fast_value or 0, one), (self._slow_value, one)
 
 
 @dataclass(frozen=True, kw_only=True)

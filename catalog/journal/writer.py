@@ -23,7 +23,7 @@ type _Pending = tuple[int, int, Kind, str, int, int, object]
 
 _NAMES = {kind: str(kind) for kind in Kind}
 
-BATCH_ENTRIES = 4_096
+BATCH_ENTRIES = 2_048
 """Entries buffered before they are committed without being asked."""
 
 

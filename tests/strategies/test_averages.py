@@ -59,7 +59,7 @@ def test_sma_values_are_exact(prices: list[int], n: tuple[int, int]) -> None:
     for price in prices:
         pair.update(price)
     if len(prices) >= n[1]:
-        fast, slow = pair.values()
+        fast, slow = (Fraction(*value) for value in pair.values())
         assert fast - slow == sma_differences(prices, *n)[-1]
         assert fast == Fraction(sum(prices[-n[0] :]), n[0])
 
@@ -70,7 +70,9 @@ def test_ema_lies_within_its_stated_rounding(prices: list[int], n: tuple[int, in
     exact = [exact_ema(prices, length) for length in n]
     for i, price in enumerate(prices):
         pair.update(price)
-        for value, length, reference in zip(pair.values(), n, exact, strict=True):
+        for value, length, reference in zip(
+            map(lambda v: Fraction(*v), pair.values()), n, exact, strict=True
+        ):
             below = (reference[i] - value) * (1 << EMA_BITS)
             assert 0 <= below < Fraction(length + 1, 2)
 
@@ -82,7 +84,7 @@ def test_ema_crossings_are_those_of_its_own_integers(prices: list[int], n: tuple
     found = []
     for i, price in enumerate(prices):
         found.append(pair.update(price))
-        fast, slow = pair.values()
+        fast, slow = (Fraction(*value) for value in pair.values())
         differences.append(fast - slow if i + 1 >= n[1] else None)
     assert found == crossings(differences)
 
