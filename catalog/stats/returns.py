@@ -19,6 +19,8 @@ type FloatArray = NDArray[np.float64]
 
 FLAT = 1e-13
 """Spread below this share of the largest value is rounding noise, not risk."""
+NOISE = 1e-15
+"""Returns below this are what rounding leaves of equity: their squares would even underflow."""
 
 
 def period_returns(equity: Sequence[float] | FloatArray) -> FloatArray | Undefined:
@@ -84,8 +86,8 @@ def sharpe(
     excess = returns - risk_free
     if len(excess) < 2:
         return Undefined("needs at least 2 returns")
-    spread = float(np.std(excess, ddof=1))
-    if spread <= FLAT * float(np.max(np.abs(excess))):
+    spread, largest = float(np.std(excess, ddof=1)), float(np.max(np.abs(excess)))
+    if spread <= FLAT * largest or largest < NOISE:
         return Undefined("all returns are equal, so there is no risk to divide by")
     return float(np.mean(excess)) / spread * sqrt(periods_per_year)
 

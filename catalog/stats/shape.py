@@ -7,7 +7,7 @@ from math import sqrt
 
 import numpy as np
 
-from catalog.stats.returns import FLAT, FloatArray, drawdown_curve
+from catalog.stats.returns import FLAT, NOISE, FloatArray, drawdown_curve
 from catalog.stats.values import Undefined
 
 TAIL = 0.05
@@ -21,7 +21,8 @@ def _moments(returns: FloatArray, fewest: int) -> tuple[FloatArray, float] | Und
         return Undefined(f"needs at least {fewest} returns")
     away = returns - np.mean(returns)
     square = float(np.mean(away**2))
-    return EVEN if sqrt(square) <= FLAT * float(np.max(np.abs(returns))) else (away, square)
+    largest = float(np.max(np.abs(returns)))
+    return EVEN if sqrt(square) <= FLAT * largest or largest < NOISE else (away, square)
 
 
 def skew(returns: FloatArray) -> float | Undefined:
