@@ -201,13 +201,24 @@ def test_a_conditional_order_becomes_a_market_order_in_the_closing_auction():
     assert (order.filled, order.filled_won) == (5, 5 * 10_050)
 
 
-def test_an_opening_order_meets_the_first_quote():
-    exchange = exchange_of(quote(0), now=-600)
+@pytest.mark.parametrize(
+    ("opening", "fills"),
+    [
+        ([], [(10, 10_000)]),  # no print within a second: the book it is
+        ([trade(0.001, 9_980, 50, None)], [(10, 9_980)]),
+        ([trade(0.001, 9_980, 4, None)], [(4, 9_980), (6, 10_000)]),
+        ([trade(0.5, 10_000, 9)], [(9, 10_000), (1, 10_000)]),
+        ([trade(0.5, 10_000, 9), trade(1.5, 10_000, 3)], [(9, 10_000), (1, 10_000)]),
+    ],
+)
+def test_an_opening_order_trades_in_the_auctions_print_or_then_with_the_book(opening, fills):
+    exchange = exchange_of(quote(0), *opening, now=-600)
     order = exchange.submit(buy(10, 10_050))
-    exchange.advance(at(-1))
-    assert order.filled == 0
     exchange.advance(at(0))
-    assert (order.filled, order.filled_won) == (10, 10 * 10_000)
+    assert order.filled == 0
+    exchange.advance(at(2))
+    done = [(fill.quantity, fill.price) for fill in account_of(exchange).fills]
+    assert done == fills
 
 
 def test_a_vi_holds_trades_back_and_ends_in_one_print():

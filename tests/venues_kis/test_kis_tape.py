@@ -4,15 +4,30 @@ import threading
 import time
 from collections.abc import Iterator
 
+import numpy as np
+import pyarrow as pa
 import pytest
-from kis_market import CODE, SESSION, trade
+from kis_market import CODE, SESSION, Wall, trade
+from nautilus_trader.model import BarType
 
+from catalog.columns import decimals_from_units, times
+from catalog.layout import SCHEMAS
 from catalog.store import Store
-from scenarios.venues.kis.compose import generate
+from scenarios.venues.kis.compose import Options, build, generate
+from scenarios.venues.kis.personality import Environment
 from scenarios.venues.kis.read_ahead import read_ahead
 from scenarios.venues.kis.symbols import Print, Quote
-from scenarios.venues.kis.tape_source import Share, around, base_price, read_tape, shares_of
+from scenarios.venues.kis.tape_source import (
+    Share,
+    around,
+    base_price,
+    days_before,
+    read_tape,
+    shares_of,
+)
 from strategies.errors import BadInput
+from strategies.markets import krx
+from strategies.ports import StreamKind
 
 DAY_NS = 86_400 * 10**9
 
@@ -69,6 +84,25 @@ def test_the_base_price_is_the_last_one_before_or_the_first_one_after(store):
     trades = [event for event in played(share(store)) if isinstance(event, Print)]
     assert base_price(store, share(store), SESSION.open_ns) == trades[0].price
     assert base_price(store, share(store), SESSION.open_ns + DAY_NS) == trades[-1].price
+
+
+def test_the_catalogs_daily_bars_are_the_days_before(store):
+    closes_ns = [SESSION.close_ns - days * DAY_NS for days in (4, 3, 0)]
+    prices = ([9_900, 9_950, 1], [9_990, 9_960, 1], [9_800, 9_900, 1], [9_950, 9_900, 1])
+    columns = [decimals_from_units(np.array(values), 0) for values in (*prices, [70, 80, 1])]
+    stamps = times(np.array(closes_ns))
+    rows = pa.Table.from_arrays([*columns, stamps, stamps], schema=SCHEMAS[StreamKind.BARS])
+    kind = BarType.from_str(f"{CODE}.KRX-1-DAY-LAST-EXTERNAL")
+    store.write(krx.equity(CODE), StreamKind.BARS, [rows], source="by hand", bar_type=kind)
+    bars = days_before(store, share(store), SESSION.open_ns)
+    assert [(bar.day, bar.base, bar.close, bar.volume) for bar in bars] == [
+        ("20260305", 9_900, 9_950, 70),
+        ("20260306", 9_950, 9_900, 80),
+    ]
+    day = {"sessions": [SESSION], "start_ns": SESSION.open_ns, "codes": [CODE]}
+    server = build(store, Options(environment=Environment.REAL, **day), Wall())
+    symbol = server.venue.exchange.symbols[CODE]
+    assert (symbol.base, symbol.previous_volume) == (9_900, 80)
 
 
 def test_a_damaged_file_is_named(store, tmp_path):

@@ -20,15 +20,24 @@ from scenarios.venues.kis.server import KisServer
 from scenarios.venues.kis.sessions import SecondSession, SessionDesk
 from scenarios.venues.kis.socket_desk import SocketDesk
 from scenarios.venues.kis.symbols import Symbol
-from scenarios.venues.kis.tape_source import Share, base_price, read_tape, shares_of, volume_of
+from scenarios.venues.kis.tape_source import (
+    Share,
+    base_price,
+    days_before,
+    read_tape,
+    shares_of,
+    volume_of,
+)
 from scenarios.venues.kis.venue import Customer, Venue
 from strategies.errors import BadInput
-from strategies.markets.sessions import Session
+from strategies.markets.sessions import DAY_NS, Session
 
 LEAD_NS = MINUTE_NS
 """How long before the open the market time starts if no time is given."""
 
 EVERY_NTH_IS_KOSDAQ = 3
+RECENT_NS = 15 * DAY_NS
+"""A daily bar older than this is not the day before: holidays never last so long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,5 +139,8 @@ def trading_day(session: Session, *, with_random_end: bool) -> TradingDay:
 def _symbol(store: Store, share: Share, number: int, first_ns: int) -> Symbol:
     market = "KOSDAQ" if number % EVERY_NTH_IS_KOSDAQ == 0 else "KOSPI"
     symbol = Symbol(share.code, f"가상{share.code}", base_price(store, share, first_ns), market)
+    symbol.days = days_before(store, share, first_ns)
     symbol.previous_volume = volume_of(share.trades[:1])
+    if symbol.days and symbol.days[-1].day >= ymd(first_ns - RECENT_NS):
+        symbol.base, symbol.previous_volume = symbol.days[-1].close, symbol.days[-1].volume
     return symbol

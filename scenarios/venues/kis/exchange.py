@@ -40,6 +40,7 @@ VI_S = 120
 RANDOM_END_S = 30
 BREAKER_HALT_S = 20 * 60
 CALL_EVERY_NS = 10 * SECOND_NS
+OPENING_WAIT_NS = SECOND_NS
 _NEVER = 1 << 62
 
 
@@ -153,10 +154,25 @@ class Exchange:
             self.desk.begin_closing_auction()
         if boundary.phase in {Phase.CLOSE_PRICE, Phase.AFTER_MARKET, Phase.CLOSED}:
             self.desk.expire()
+        if boundary.phase is Phase.CONTINUOUS:
+            for symbol in self.symbols.values():
+                symbol.awaits_print = True
+            self._at(self.now_ns + OPENING_WAIT_NS, self._open_all)
         if boundary.phase in AUCTIONS and before is not boundary.phase:
             self._at(self.now_ns, self._call)
         for symbol in self.symbols.values():
             self._emit_status(symbol, boundary.code)
+
+    def _open_all(self) -> None:
+        for symbol in self.symbols.values():
+            self._open(symbol)
+
+    def _open(self, symbol: Symbol) -> None:
+        """Let the orders that the opening auction left meet the book."""
+        was_awaiting, symbol.awaits_print = symbol.awaits_print, False
+        is_still = symbol.halted or self._in_call(symbol) or self.desk.is_stopped
+        if was_awaiting and not is_still:
+            self._apply(symbol.book.on_quote(symbol.book.bids, symbol.book.asks))
 
     def _call(self) -> None:
         """Tell expected prices every ten seconds while an auction lasts."""
@@ -171,7 +187,8 @@ class Exchange:
     def _on_quote(self, quote: Quote) -> None:
         symbol = self.symbols[quote.code]
         bids, asks = symbol.levels(quote)
-        if self._in_call(symbol) or symbol.halted or self.desk.is_stopped:
+        is_still = symbol.halted or symbol.awaits_print or self.desk.is_stopped
+        if self._in_call(symbol) or is_still:
             symbol.book.set_levels(bids, asks)
         else:
             self._apply(symbol.book.on_quote(bids, asks))
@@ -200,6 +217,7 @@ class Exchange:
         if (TRADE, symbol.code) in self.wanted:
             self._emit(TRADE, symbol.code, trade_record(symbol, trade, self._market_class()))
         self._apply(matches)
+        self._open(symbol)
         self.desk.trigger(symbol, trade.price, self._apply)
 
     def _reaches_vi(self, symbol: Symbol, price: int) -> bool:

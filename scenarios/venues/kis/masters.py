@@ -80,6 +80,7 @@ def _tail(name: str, symbol: Symbol) -> str:
         tail[offset : offset + len(text)] = text
 
     put(0, "ST")
+    put(3, "002700130000")  # an industry of each size
     at = _OFFSETS[KOSPI_FILE if name.endswith(KOSPI_FILE) else KOSDAQ_FILE]
     put(at["base"], f"{symbol.base:09d}")
     put(at["lot"], "00001")

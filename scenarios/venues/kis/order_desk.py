@@ -263,7 +263,7 @@ class OrderDesk:
             self.stops.setdefault(symbol.code, []).append(order)
         elif order.type.pricing is Pricing.CLOSE:
             return
-        elif self.phase in AUCTIONS or symbol.in_vi or self.is_call:
+        elif self._must_wait(symbol, order):
             symbol.book.wait(_entry(order))
         else:
             on_matches(symbol.book.arrive(_entry(order), order.type.lifetime))
@@ -271,6 +271,10 @@ class OrderDesk:
             if left and order.type.lifetime is not Lifetime.DAY:
                 self.books.cancel(order, left)
                 on_receipt(order, left, Receipt.REST_CANCELLED)
+
+    def _must_wait(self, symbol: Symbol, order: Order) -> bool:
+        is_opening = symbol.awaits_print and order.type.lifetime is Lifetime.DAY
+        return self.phase in AUCTIONS or symbol.in_vi or self.is_call or is_opening
 
     def _cancel(self, original: Order, quantity: int, on_receipt: OnReceipt) -> Order:
         self._take_out(original, quantity)

@@ -88,7 +88,11 @@ class DayState:
 
 @dataclass(slots=True)
 class Symbol:
-    """One stock. ``base`` is the previous close; ``halted`` and ``in_vi`` stop its trading."""
+    """One stock. ``base`` is the previous close; ``halted`` and ``in_vi`` stop its trading.
+
+    ``awaits_print`` from the end of the opening auction until its print, or a second without one:
+    a tape may show the first book before it.
+    """
 
     code: str
     name: str
@@ -101,6 +105,7 @@ class Symbol:
     listed_shares: int = 50_000_000
     halted: bool = False
     in_vi: bool = False
+    awaits_print: bool = False
     vi_reference: int = 0
     vi_count: int = 0
     held: list[Print] = field(default_factory=list)

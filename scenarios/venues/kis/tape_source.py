@@ -16,8 +16,9 @@ from nautilus_trader.model import AggressorSide, InstrumentId, QuoteTick, TradeT
 from catalog.layout import file_span
 from catalog.store import Store
 from catalog.tape import TapeStream, read_windows
+from scenarios.venues.kis.market_time import ymd
 from scenarios.venues.kis.read_ahead import read_ahead
-from scenarios.venues.kis.symbols import Print, Quote, price_above, price_below
+from scenarios.venues.kis.symbols import DayBar, Print, Quote, price_above, price_below
 from strategies.errors import BadInput
 from strategies.markets import krx
 from strategies.markets.facts import RAW_ONE
@@ -83,6 +84,23 @@ def base_price(store: Store, share: Share, start_ns: int) -> int:
     except (pa.ArrowException, OSError) as error:
         raise BadInput(f"{path} cannot be read as Parquet; import its data again.") from error
     return int(column[-1 if before else 0].as_py())
+
+
+def days_before(store: Store, share: Share, first_ns: int, most: int = 400) -> list[DayBar]:
+    """Return the catalog's daily bars of a share that closed before a time, oldest first."""
+    topic = f"{share.instrument_id}-1-DAY-LAST-EXTERNAL"
+    bars: list[DayBar] = []
+    for path in store.files(StreamKind.BARS, topic):
+        table = pq.read_table(path, columns=["open", "high", "low", "close", "volume", "ts_init"])
+        closes = table.column("ts_init").cast(pa.int64()).to_pylist()
+        values = (table.column(i).to_pylist() for i in range(5))
+        for ts_ns, *row in zip(closes, *values, strict=True):
+            opened, high, low, close, volume = map(int, row)
+            base = bars[-1].close if bars else opened
+            turnover = close * volume
+            if ts_ns < first_ns:
+                bars.append(DayBar(ymd(ts_ns), opened, high, low, close, volume, turnover, base))
+    return bars[-most:]
 
 
 def volume_of(files: Sequence[Path]) -> int:
