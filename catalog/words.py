@@ -236,7 +236,7 @@ def _number(value: Price | Quantity) -> str:
 
 
 def _money(money: Money) -> str:
-    return f"{money.as_decimal():,} {money.currency.code}"
+    return f"{money.as_decimal():,f} {money.currency.code}"
 
 
 def _grouped(text: str) -> str:

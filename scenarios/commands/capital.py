@@ -160,7 +160,7 @@ def _show_stages(books: CapitalBooks, screen: Screen) -> None:
 
 
 def _money(money: Money) -> str:
-    return f"{money.as_decimal():,} {money.currency.code}"
+    return f"{money.as_decimal():,f} {money.currency.code}"
 
 
 def _values(books: CapitalBooks) -> dict[str, Any]:

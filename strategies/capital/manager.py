@@ -147,10 +147,12 @@ class Capital:
         return self._granting.answer(strategy, intent, order_id, ts_ns)
 
     def on_fill(self, fill: Fill) -> Sequence[CapitalIntent]:
-        """Book an execution; it may pull a brake."""
+        """Book an execution; it may pull a brake. One that was booked already does nothing."""
+        ledger = self._ledger_of[fill.instrument_id]
+        if (fill.order_id, fill.trade_id) in ledger.trades:
+            return ()
         out = self._book(fill)
         if self._daily.is_on:
-            ledger = self._ledger_of[fill.instrument_id]
             made = profit_raw(ledger, self._marks, fill.strategy)
             self._profits_raw[fill.strategy, ledger.venue] = made
             out += self._daily.look(self._profits_raw, fill.ts_ns)
@@ -377,6 +379,8 @@ class Capital:
 
     def _then_share_out(self, out: Sequence[CapitalIntent]) -> Sequence[CapitalIntent]:
         """Let changed brakes, stages and shares reach the allocations, and say which changed."""
+        if not out:
+            return out
         before = self._share_ppb
         self._share_out()
         if before == self._share_ppb or not self._config.sample_ns:

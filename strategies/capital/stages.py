@@ -76,7 +76,7 @@ class Stages:
         self, change: StageChanged, ts_ns: int, trips: int, profit_raw: Mapping[str, int]
     ) -> None:
         """Take a journalled change over."""
-        made = dict(profit_raw)
+        made = {code: raw for code, raw in profit_raw.items() if raw}
         self.standings[change.strategy] = Standing(change.stage - 1, ts_ns, trips, made)
 
     def _lost_too_much(self, gains: Mapping[str, int], full: Mapping[str, int]) -> str | None:
@@ -115,6 +115,7 @@ class Stages:
         profit_raw: Mapping[str, int],
         why: str,
     ) -> StageChanged:
-        self.standings[strategy] = Standing(stage, ts_ns, trips, dict(profit_raw))
         shares = self._shares[strategy]
-        return StageChanged(strategy, stage + 1, len(shares), shares[stage], why)
+        change = StageChanged(strategy, stage + 1, len(shares), shares[stage], why)
+        self.fold(change, ts_ns, trips, profit_raw)
+        return change

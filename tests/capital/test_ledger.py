@@ -27,7 +27,7 @@ from nautilus_trader.model import (
     Quantity,
 )
 
-from strategies.capital.config import LimitRules
+from strategies.capital.config import BrakeRules, LimitRules, StageRules
 from strategies.capital.ledger import Holding, VenueLedger, fee_raw, notional_raw
 from strategies.markets.facts import RAW_ONE
 from strategies.messages import (
@@ -81,6 +81,12 @@ LIMITS = LimitRules(
     open_orders=12,
     orders_per_second=0,
 )
+BRAKES = BrakeRules(
+    drawdown_steps=((10, Decimal("0.5")), (30, Decimal(0))),
+    losing_streak=2,
+    cooldown_ns=5 * HOUR_NS,
+    strategy_loss_raw={"KRW": 20_000 * RAW_ONE, "USDT": 300 * RAW_ONE},
+)
 PRICES = {SAMSUNG: (69_000, 70_000, 70_700), HYNIX: (199_000, 200_000, 202_000)}
 
 
@@ -97,10 +103,14 @@ class Interleavings(RuleBasedStateMachine):
             perp_facts(),
             weights={"a": "0.4", "b": "0.35", "c": "0.25"},
             limits=LIMITS,
+            brakes=BRAKES,
+            stages=StageRules(shares={"c": (Decimal("0.5"), Decimal(1))}, trades=1),
+            sample_ns=HOUR_NS,
         )
         self.books.now_ns = 24 * HOUR_NS + 1
         for symbol in (SAMSUNG, HYNIX, BTC):
             self.books.mark(symbol, self._price(symbol, 1))
+        self.books.start()
         self.left: dict[str, int] = {}
         self.open: dict[str, Grant] = {}
         self.fills: list[Fill] = []
@@ -197,7 +207,7 @@ class Interleavings(RuleBasedStateMachine):
         """Report a fill once more."""
         if self.fills:
             before = self._numbers()
-            self.books.capital.on_fill(pick.choice(self.fills))
+            assert not self.books.capital.on_fill(pick.choice(self.fills))
             assert self._numbers() == before
 
     @rule(
@@ -210,10 +220,14 @@ class Interleavings(RuleBasedStateMachine):
         self.open.pop(str(order.order_id), None)
         self.books.end(order, state)
 
-    @rule(hours=st.integers(1, 30))
-    def wait(self, hours: int) -> None:
-        """Let time pass: proceeds of sales arrive."""
+    @rule(hours=st.integers(1, 30), at=st.integers(0, 2))
+    def wait(self, hours: int, at: int) -> None:
+        """Let time pass: proceeds of sales arrive, prices move, brakes and stages are looked at."""
         self.books.now_ns += hours * HOUR_NS
+        for symbol in (SAMSUNG, HYNIX, BTC):
+            self.books.mark(symbol, self._price(symbol, at))
+        self.books.ring("brakes", self.books.now_ns)
+        self.books.ring("sample", self.books.now_ns)
         for symbol in (SAMSUNG, HYNIX, BTC):
             self.books.mark(symbol, self._price(symbol, 1))
         for ledger in self.books.ledgers.values():
@@ -309,6 +323,14 @@ class Interleavings(RuleBasedStateMachine):
         for venue, ledger in again.ledgers.items():
             ledger.settlement.arrive(self.books.now_ns)
             assert _state(ledger) == _state(self.books.ledgers[venue])
+        assert again.capital.board.pulled == self.books.capital.board.pulled
+        assert again.capital.stages.standings == self.books.capital.stages.standings
+        for name in again.ledgers:
+            for who in "abc":
+                ours, theirs = (
+                    b.capital.allocation_raw(who, b.ledgers[name]) for b in (self.books, again)
+                )
+                assert ours == theirs
 
     def teardown(self) -> None:
         """End everything: nothing stays reserved, in whatever order it ends."""
