@@ -70,10 +70,8 @@ def test_ema_lies_within_its_stated_rounding(prices: list[int], n: tuple[int, in
     exact = [exact_ema(prices, length) for length in n]
     for i, price in enumerate(prices):
         pair.update(price)
-        for value, length, reference in zip(
-            map(lambda v: Fraction(*v), pair.values()), n, exact, strict=True
-        ):
-            below = (reference[i] - value) * (1 << EMA_BITS)
+        for value, length, reference in zip(pair.values(), n, exact, strict=True):
+            below = (reference[i] - Fraction(*value)) * (1 << EMA_BITS)
             assert 0 <= below < Fraction(length + 1, 2)
 
 
