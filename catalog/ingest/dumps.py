@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 from nautilus_trader.model import InstrumentId
 
@@ -98,6 +99,7 @@ _STREAMS = {
     DumpKind.BOOK_TICKER: StreamKind.QUOTES,
     DumpKind.FUNDING: StreamKind.FUNDING,
 }
+_PRICED = {"price", "bid_price", "ask_price", "open", "high", "low", "close"}
 _MICROS_FROM = 10**14
 _HOUR_NS = 3_600 * 10**9
 
@@ -233,11 +235,23 @@ class _Writing:
         self._size_decimals = 0
         self._last_ns = 0
         self._moved = 0
+        self._dropped = 0
 
     def add(self, table: pa.Table) -> None:
         """Write one chunk."""
         build = _BUILD[self._dump.kind]
-        self._writer.append(build(self, table.combine_chunks()))
+        self._writer.append(self._only_priced(build(self, table.combine_chunks())))
+
+    def _only_priced(self, rows: pa.Table) -> pa.Table:
+        """Drop rows without a price: a side of the book that was empty, or a wrong row."""
+        good = None
+        for name in _PRICED & set(rows.column_names):
+            zero = pa.scalar(0, pa.int64()).cast(RAW)
+            above = pc.greater(rows.column(name), zero)
+            good = above if good is None else pc.and_(good, above)
+        kept = rows if good is None else rows.filter(good)
+        self._dropped += rows.num_rows - kept.num_rows
+        return kept
 
     def close(self, market: Market | None, grid: Grid) -> Dumped:
         """Find market and instrument and finish the file."""
@@ -266,6 +280,8 @@ class _Writing:
             raise BadInput(f"{dump.path} holds no rows: pull or copy it again.")
         if self._moved:
             notes.append(f"{self._moved:,} rows stamped before the one above, moved up to it")
+        if self._dropped:
+            notes.append(f"{self._dropped:,} rows without a price above 0 dropped")
         return Dumped(result.rows, notes)
 
     def _topic(self, instrument_id: InstrumentId) -> str:

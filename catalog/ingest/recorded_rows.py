@@ -109,6 +109,7 @@ class DepthStream:
         self.writer = writer
         self.price_decimals = 0
         self.size_decimals = 0
+        self.dropped = 0
         self.gaps = 0
         self.sync = DepthSync()
         self._prices: list[str] = []
@@ -130,6 +131,8 @@ class DepthStream:
 
     def told(self, symbol: str) -> Iterator[str]:
         """Yield what the user should know of this book."""
+        if self.dropped:
+            yield f"{symbol}: {self.dropped:,} book levels without a price above 0 dropped"
         if self.gaps:
             yield f"{symbol}: {self.gaps:,} gaps in update ids, the book is emptied at each"
         if self.sync.without_snapshot:
@@ -192,8 +195,11 @@ class DepthStream:
         removed = zero.to_numpy(zero_copy_only=False)
         action = np.where(flags != 0, _ADD, np.where(removed, _DELETE, _UPDATE))
         action[side == _NO_SIDE] = _CLEAR
-        flags[np.cumsum(counts) - 1] |= F_LAST
-        return pa.Table.from_arrays(
+        good = pc.greater(price, pa.scalar(0, pa.int64()).cast(price.type))
+        kept = good.to_numpy(zero_copy_only=False) | (side == _NO_SIDE)
+        event = np.repeat(np.arange(len(counts)), counts)[kept]
+        self.dropped += int((~kept).sum())
+        table = pa.Table.from_arrays(
             [
                 labels(action, _ACTIONS),
                 labels(side, _BOOK_SIDES),
@@ -206,7 +212,12 @@ class DepthStream:
                 times(ts_init),
             ],
             schema=SCHEMAS[StreamKind.DELTAS],
-        )
+        ).filter(pa.array(kept))
+        place = table.schema.get_field_index("flags")
+        marked = flags[kept]
+        marked[np.diff(event, append=-1) != 0] |= F_LAST
+        column = pa.array(marked.astype(np.uint8))
+        return table.set_column(place, table.schema.field(place), column)
 
 
 def close_streams(

@@ -161,6 +161,14 @@ def test_deltas_are_as_the_engine_reads_them(tmp_path: Path) -> None:
     assert "1 gaps in update ids" in notes
 
 
+def test_a_level_without_a_price_is_dropped_and_the_event_still_ends(tmp_path: Path) -> None:
+    lines = [LINES[0], LINES[1], LINES[2].replace('"10.1"', '"-1"')]
+    store, notes = load(tmp_path, *lines)
+    deltas = ParquetDataCatalog(str(store.root)).query_order_book_deltas()
+    assert [(d.sequence, d.flags & F_LAST) for d in deltas[-2:]] == [(6, F_LAST), (8, F_LAST)]
+    assert "1 book levels without a price above 0 dropped" in notes
+
+
 class BookWatcher(Strategy):
     """Keeps the best prices the engine's own book has after every event."""
 

@@ -165,6 +165,13 @@ def test_times_that_swap_never_go_back(tmp_path: Path) -> None:
     assert "1 rows stamped before the one above, moved up to it" in report.notes
 
 
+def test_rows_without_a_price_are_dropped(tmp_path: Path) -> None:
+    empty = TICKER[1].replace("93548.80", "0.00").replace("611", "612")
+    engine, report = load(zipped(tmp_path, "BTCUSDT-bookTicker-2025-01.zip", *TICKER, empty))
+    assert len(engine.query_quote_ticks()) == 1
+    assert "1 rows without a price above 0 dropped" in report.notes
+
+
 @pytest.mark.parametrize(
     ("lines", "says"),
     [
