@@ -29,6 +29,7 @@ from catalog.layout import MAX_ROW_GROUP, RAW, SCHEMAS
 from catalog.store import Import, StreamWriter, size_precision
 from catalog.unpacked import unpacked
 from strategies.errors import BadInput
+from strategies.markets import binance
 from strategies.ports import StreamKind
 
 type OnBytes = Callable[[int], None]
@@ -265,6 +266,8 @@ class _Writing:
                 )
             notes.append(f"market {market} told by its form")
         instrument_id = instrument_id_of(dump.symbol, market)
+        if dump.kind is DumpKind.FUNDING:
+            self._refuse_unknown(instrument_id, grid)
         is_bars = self._kind is StreamKind.BARS
         needs = Needs(self._price_decimals, self._size_decimals, size_is_volume=is_bars)
         instrument, told = resolve(self._batch, instrument_id, grid, needs, str(dump.path))
@@ -283,6 +286,15 @@ class _Writing:
         if self._dropped:
             notes.append(f"{self._dropped:,} rows without a price above 0 dropped")
         return Dumped(result.rows, notes)
+
+    def _refuse_unknown(self, instrument_id: InstrumentId, grid: Grid) -> None:
+        """Refuse an unknown instrument: funding rates tell no decimals of prices and sizes."""
+        known = self._batch.instrument(instrument_id) or self._dump.symbol in binance.USDM_STEPS
+        if not known and (grid.tick is None or grid.step is None):
+            raise BadInput(
+                f"{self._dump.path}: funding rates do not tell the steps of {instrument_id}: "
+                "import its klines or trades first or together, or give --tick and --step."
+            )
 
     def _topic(self, instrument_id: InstrumentId) -> str:
         if self._kind is StreamKind.BARS:

@@ -98,7 +98,7 @@ def import_files(
     """
     if options.timezone is not None:
         _check_zone(options.timezone)
-    files = find_files(paths)
+    files = sorted(find_files(paths), key=_is_funding)  # last: it needs the instrument
     total = sum(path.stat().st_size for path in files)
     done = 0
     reports = []
@@ -188,6 +188,11 @@ def _import(
         return FileReport(path, Kind.BARS, large.rows, 0, large.notes)
     kind, written = _table(batch, path, instrument_id, options, is_krx=is_krx)
     return FileReport(path, kind, written.rows, 0, written.notes)
+
+
+def _is_funding(path: Path) -> bool:
+    dump = dump_of(path)
+    return dump is not None and dump.kind is DumpKind.FUNDING
 
 
 def _is_listing(path: Path, options: Options) -> bool:

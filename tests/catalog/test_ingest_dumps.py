@@ -149,6 +149,18 @@ def test_funding_rates_are_as_the_engine_reads_them(tmp_path: Path) -> None:
     assert again.rows == 1
 
 
+def test_funding_rates_alone_make_no_instrument(tmp_path: Path) -> None:
+    funding = zipped(tmp_path, "ABCUSDT-fundingRate-2025-01.zip", *FUNDING)
+    with pytest.raises(BadInput, match="import its klines or trades first or together"):
+        load(funding)
+    zipped(tmp_path, "ABCUSDT-trades-2025-01.zip", *USDM_TRADES)
+    store = Store(tmp_path / "catalog")
+    import_files(store, [str(tmp_path)], Options(), lambda _done, _total: None)
+    (instrument,) = store.instruments().values()
+    assert instrument.price_precision == 1
+    assert [info.kind for info in store.streams()] == [StreamKind.TRADES, StreamKind.FUNDING]
+
+
 def test_a_dump_of_any_name_with_its_kind_told(tmp_path: Path) -> None:
     path = zipped(tmp_path, "mine.csv", *SPOT_TRADES)
     with pytest.raises(BadInput, match="give --instrument"):
