@@ -2,11 +2,15 @@
 
 import json
 from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from small_market import journalled, run, scenario_of, small_market, verify
 
 from catalog.capital_folds import CapitalBooks, fold_capital
+from catalog.generate.market import demo_market
+from catalog.store import Store
 from scenarios.cli import main
 from scenarios.execute import Outcome
 from scenarios.scenario import find_scenario, load_scenario
@@ -14,6 +18,7 @@ from scenarios.settings import Settings
 from scenarios.wiring import resolve
 from strategies.capital.manager import Capital
 from strategies.host.marks import LastPrices
+from strategies.messages import Flatten, Limit
 
 BRAKED = """
 name = "braked"
@@ -108,7 +113,6 @@ def test_its_capital_can_be_followed(books: CapitalBooks, outcome: Outcome) -> N
 def test_a_new_manager_folded_from_the_journal_holds_the_same_books(
     market: Settings, outcome: Outcome
 ) -> None:
-    from catalog.store import Store
     from scenarios.capital_settings import make_config, make_ledgers
     from scenarios.scenario import scenario_from_json
     from scenarios.wiring import ground_of
@@ -152,3 +156,29 @@ def test_the_shipped_example_loads() -> None:
     table = load_scenario(find_scenario("allocation")).table
     assert len(table.strategies) == 5
     assert table.capital.max_loss
+
+
+def test_the_shipped_example_shows_shares_refusals_brakes_and_a_staged_newcomer(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(tmp_path, f"sqlite:///{tmp_path / 'journal.sqlite'}")
+    demo_market(Store(settings.catalog), 1)
+    outcome = run(settings, load_scenario(find_scenario("allocation")))
+    journal, found = journalled(settings, outcome.run_id)
+    books = fold_capital(journal.entries(found))
+    assert {one.venue for one in books.uses} == {"KRX", "BINANCE"}
+    assert len({one.strategy for one in books.uses}) == 5
+    bases: dict[str, set[Decimal]] = {}
+    for one in books.allocations:
+        bases.setdefault(one.strategy, set()).add(one.base)
+    assert all(len(shares) > 2 for shares in bases.values()), "performance moved no share"
+    limits = {one.limit for one in books.refusals()}
+    assert {Limit.BRAKE, Limit.ORDERS_PER_SECOND} <= limits
+    assert {"drawdown", "daily_loss", "losing_streak", "kill_switch"} <= {
+        one.brake for one in books.brakes
+    }
+    assert any(one.released_ns for one in books.brakes)
+    stages = [one.stage for one in books.stages]
+    assert stages[:3] == [1, 2, 3]
+    assert any(after < before for before, after in pairwise(stages))
+    assert any(isinstance(forced, Flatten) for _, forced in books.forced)
