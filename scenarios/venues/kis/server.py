@@ -276,7 +276,7 @@ class KisServer:
             is_clean = await self._read(connection)
         finally:
             del self._connections[session.number]
-            self.desk.close(session, self.clock(), clean=is_clean and not connection.is_cut)
+            self.desk.close(session, self.clock(), clean=is_clean)
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
         return socket
