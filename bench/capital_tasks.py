@@ -139,6 +139,7 @@ def _manager(facts: dict[InstrumentId, InstrumentFacts], prices: Prices) -> Capi
         net_max_raw=both(Decimal("0.8")),
         sectors={symbol: f"sector {i % 20}" for i, symbol in enumerate(facts)},
         cash_share=Decimal("0.05"),
+        orders_per_day=10_000_000,
     )
     brakes = BrakeRules(
         daily_loss_raw=both(Decimal("0.5")),
