@@ -510,8 +510,12 @@ def test_a_scheduled_fault_strikes_when_its_time_comes():
 def test_the_admin_page_shows_what_was_seen_and_no_secret():
     async def check(client: KisClient, _wall):
         await client.order("buy", CODE, 5, 9_000)
-        async with client.http.get("/admin") as reply:
-            page = await reply.text()
+        async with client.socket() as socket:
+            await socket.register("H0STCNT0", CODE)
+            async with client.http.get("/admin") as reply:
+                page = await reply.text()
+        assert f"H0STCNT0 {CODE}" in page
+        assert "1 of 41" in page
         assert "simulator, real" in page
         assert "0000010001" in page
         assert "order-cash" in page

@@ -114,11 +114,17 @@ def page(seen: dict[str, Any]) -> str:
         ("phase", seen["phase"]),
         ("registrations", f"{seen['registrations_held']} of {seen['registrations_limit']}"),
         ("most requests in a second", saw["most_requests_in_a_second"]),
+        ("requests in the last busy seconds", _last_counts(saw["requests_per_second"])),
         ("frames sent", saw["frames_sent"]),
         ("orders that look like duplicates", len(saw["duplicate_orders"])),
     ]
+    sockets = [
+        (each["number"], each["frames"], ", ".join(" ".join(tr) for tr in each["registrations"]))
+        for each in seen["sessions"]
+    ]
     parts = [
         _table("Now", ("", ""), facts),
+        _table("Sockets", ("socket", "frames", "registrations"), sockets),
         _table("Violations", ("what", "times"), saw["violations"].items()),
         _table("Requests", ("service", "times"), saw["requests"].items()),
         _table("Answers", ("code", "times"), saw["answers"].items()),
@@ -132,6 +138,10 @@ def page(seen: dict[str, Any]) -> str:
         f'<h1>onetape venue kis <span class="mark">simulator, {escape(seen["environment"])}</span>'
         f"</h1>{''.join(parts)}<p>As JSON: <a href='/admin.json'>/admin.json</a></p></html>"
     )
+
+
+def _last_counts(per_second: Sequence[tuple[int, int]]) -> str:
+    return ", ".join(str(count) for _, count in per_second[-10:]) or "none"
 
 
 def _account(account: dict[str, Any]) -> str:
