@@ -94,7 +94,7 @@ class _Replay:
         self._engine = engine
         self._shell = ReplayHost(universe)
         for name, spec in universe.venues.items():
-            add_venue(engine, spec, universe.markets[name])
+            add_venue(engine, spec, universe.markets[name], universe.moved_by[name])
         for instrument in universe.instruments.values():
             engine.add_instrument(instrument)
         self._made: Composition = compose(

@@ -4,25 +4,21 @@ Rule: rates come from the market's facts only, so the capital manager and the si
 charge the same; what the engine leaves out of a market (sell tax, KRX's grid) is added here.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Self
 
 from nautilus_trader.backtest import BacktestEngine
-from nautilus_trader.common import Cache
 from nautilus_trader.execution import FeeModel, FillModel, MakerTakerFeeModel, StaticLatencyModel
 from nautilus_trader.model import (
     AccountType,
-    AggregationSource,
-    BookOrder,
     BookType,
     Equity,
-    InstrumentId,
     MarketOrder,
     Money,
     OmsType,
-    OrderBook,
     OrderSide,
     Price,
     Quantity,
@@ -30,9 +26,13 @@ from nautilus_trader.model import (
 )
 
 from scenarios.calendars import krx_sessions
+from scenarios.shown_fills import ShownFills
 from strategies.errors import BadInput
 from strategies.markets import binance, krx
 from strategies.markets.facts import RAW_ONE, MarketFacts
+from strategies.ports import StreamKind
+
+ALL_KINDS = frozenset(StreamKind)
 
 
 class VenueKind(StrEnum):
@@ -126,8 +126,16 @@ def _either(given: Decimal | None, default: Decimal) -> Decimal:
     return default if given is None else given
 
 
-def add_venue(engine: BacktestEngine, spec: VenueSpec, market: MarketFacts) -> None:
+def add_venue(
+    engine: BacktestEngine,
+    spec: VenueSpec,
+    market: MarketFacts,
+    moved_by: Collection[StreamKind] = ALL_KINDS,
+) -> None:
     """Add a venue to an engine, before its instruments.
+
+    ``moved_by`` are the kinds of rows that move its prices. Where quotes do, trades and bars must
+    not: their price would stand in for bid and ask, and market orders would pay no spread.
 
     Cash accounts cannot borrow: the engine denies a buy beyond the free cash, and the venue
     rejects a short sale. Positions are netted. A command arrives ``latency_ns`` later, but only
@@ -143,23 +151,27 @@ def add_venue(engine: BacktestEngine, spec: VenueSpec, market: MarketFacts) -> N
         starting_balances=list(spec.balances),
         base_currency=krx.KRW if on_krx else None,
         default_leverage=spec.leverage if market.margin else None,
-        fill_model=_fill_model(engine, spec),
+        fill_model=_fill_model(engine, spec, moved_by),
         fee_model=KrxFees(market)
         if on_krx
         else MakerTakerFeeModel(market.maker_rate, market.taker_rate),
         latency_model=StaticLatencyModel(base_latency_nanos=spec.latency_ns),
         book_type=spec.book_type,
-        bar_execution=True,
-        trade_execution=True,
+        bar_execution=StreamKind.BARS in moved_by,
+        trade_execution=StreamKind.TRADES in moved_by,
         reject_stop_orders=True,
         use_market_order_acks=False,
         allow_cash_borrowing=False,
     )
 
 
-def _fill_model(engine: BacktestEngine, spec: VenueSpec) -> FillModel | None:
-    if spec.kind is VenueKind.KRX and spec.book_type == BookType.L1_MBP:
-        return KrxGridFills(engine.cache)
+def _fill_model(
+    engine: BacktestEngine, spec: VenueSpec, moved_by: Collection[StreamKind]
+) -> FillModel | None:
+    if spec.book_type != BookType.L1_MBP:
+        return None
+    if spec.kind is VenueKind.KRX or StreamKind.QUOTES in moved_by:
+        return ShownFills(engine.cache, moved_by)
     return None
 
 
@@ -183,64 +195,3 @@ class KrxFees(FeeModel):
         if _order.side == OrderSide.SELL:
             cost += krx.sell_tax_krw(notional, self._tax_rate)
         return Money.from_raw(cost * RAW_ONE, krx.KRW)
-
-
-class KrxGridFills(FillModel):
-    """Fills a market order with what was shown, and the rest one KRX tick worse.
-
-    Without it the engine fills the rest one *increment* worse, which is one won and no price of
-    KRX. Limit orders and adjusted prices (every won is a price) are left to the engine.
-    """
-
-    def __new__(cls, cache: Cache) -> Self:  # noqa: ARG004 - the engine's class takes any
-        return super().__new__(cls)
-
-    def __init__(self, cache: Cache) -> None:
-        super().__init__()
-        self._cache = cache
-
-    def get_orderbook_for_fill_simulation(
-        self,
-        _instrument: Equity,
-        _order: MarketOrder,
-        _best_bid: Price | None = None,
-        _best_ask: Price | None = None,
-    ) -> OrderBook | None:
-        """Return a book of two levels where an order exceeds what was shown, else None."""
-        buys = _order.side == OrderSide.BUY
-        best = _best_ask if buys else _best_bid
-        if best is None or not isinstance(_order, MarketOrder) or _is_adjusted(_instrument):
-            return None
-        shown = self._shown(_instrument.id, _order.side)
-        if shown is None or shown.raw >= _order.quantity.raw:
-            return None
-        next_raw = krx.TICKS.next_above_raw if buys else krx.TICKS.next_below_raw
-        book = OrderBook(_instrument.id, BookType.L2_MBP)
-        side = OrderSide.SELL if buys else OrderSide.BUY
-        book.add(BookOrder(side, best, shown, 1), 0, 1, 0)
-        worse = Price.from_raw(next_raw(best.raw), 0)
-        book.add(BookOrder(side, worse, _order.quantity, 2), 0, 2, 0)
-        return book
-
-    def _shown(self, instrument_id: InstrumentId, side: OrderSide) -> Quantity | None:
-        """Return the size at the best price of the newest quote, trade or bar (a quarter)."""
-        newest: list[tuple[int, Quantity]] = []
-        quote, trade = self._cache.quote(instrument_id), self._cache.trade(instrument_id)
-        if quote is not None:
-            size = quote.ask_size if side == OrderSide.BUY else quote.bid_size
-            newest.append((quote.ts_init, size))
-        if trade is not None:
-            newest.append((trade.ts_init, trade.size))
-        newest.extend(self._quarters_of_bars(instrument_id))
-        return max(newest, key=lambda pair: pair[0])[1] if newest else None
-
-    def _quarters_of_bars(self, instrument_id: InstrumentId) -> list[tuple[int, Quantity]]:
-        types = self._cache.bar_types(AggregationSource.EXTERNAL, instrument_id=instrument_id)
-        bars = [bar for bar in map(self._cache.bar, types) if bar is not None]
-        return [
-            (bar.ts_init, Quantity.from_int(max(bar.volume.raw // RAW_ONE // 4, 1))) for bar in bars
-        ]
-
-
-def _is_adjusted(instrument: Equity) -> bool:
-    return bool((instrument.info or {}).get("adjusted"))

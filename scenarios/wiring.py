@@ -58,7 +58,8 @@ class Universe:
     """Everything a scenario's names resolved to in one catalog.
 
     ``start_ns`` to ``end_ns`` (exclusive) is the scenario's window cut to what the tape holds;
-    ``slices`` names the content hash of each stream in it.
+    ``slices`` names the content hash of each stream in it. ``moved_by`` says which kinds of rows
+    move the prices of each simulated venue.
     """
 
     scenario: Scenario
@@ -74,6 +75,7 @@ class Universe:
     topics: Mapping[str, tuple[Topic, ...]]
     classes: Mapping[str, type[AnyStrategy]]
     slices: Mapping[str, str]
+    moved_by: Mapping[str, frozenset[StreamKind]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ def resolve(scenario: Scenario, store: Store) -> Universe:
             f"{s.kind}:{s.topic}": store.slice_hash(s.kind, s.topic, start_ns, end_ns - 1)
             for s in streams
         },
+        moved_by=_moved_by(chosen),
     )
     _prove(universe)
     return universe
@@ -172,6 +175,29 @@ def _chosen(
         for text in _venue_table(instrument_id, scenario).streams
     )
     return [infos[kind, topic] for kind, topic, _ in {**wanted, **own}]
+
+
+def _moved_by(chosen: Sequence[StreamInfo]) -> dict[str, frozenset[StreamKind]]:
+    """Return which kinds of rows move the prices of each simulated venue: the finest it has.
+
+    The engine knows one price an instrument: a trade would stand in for bid and ask, and a bar's
+    close for both, until the next quote. One print a bar is no tick data: a KRX day is an opening
+    print and a bar.
+    """
+    rows: dict[str, dict[InstrumentId, dict[StreamKind, int]]] = {}
+    for info in chosen:
+        own = rows.setdefault(info.instrument_id.venue.value, {}).setdefault(info.instrument_id, {})
+        own[info.kind] = own.get(info.kind, 0) + info.rows
+    moved = {}
+    for venue, instruments in rows.items():
+        kinds: set[StreamKind] = set()
+        for own in instruments.values():
+            ticks = own.get(StreamKind.TRADES, 0) + own.get(StreamKind.QUOTES, 0)
+            kinds.add(StreamKind.QUOTES if StreamKind.QUOTES in own else StreamKind.TRADES)
+            if ticks <= 2 * own.get(StreamKind.BARS, 0):
+                kinds.add(StreamKind.BARS)
+        moved[venue] = frozenset(kinds)
+    return moved
 
 
 def _instruments(

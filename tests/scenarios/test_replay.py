@@ -67,6 +67,30 @@ def test_nothing_fills_in_the_instant_of_its_decision(market: Settings, tmp_path
             assert entry.message.ts_ns == sent[entry.message.order_id] + latency_ns
 
 
+def test_a_market_order_pays_the_spread(market: Settings, tmp_path: Path) -> None:
+    # KRX has quotes here, and trades and bars that must not stand in for them.
+    outcome = run(market, scenario_of(tmp_path))
+    journal, found = journalled(market, outcome.run_id)
+    quotes: dict[str, list[dict[str, object]]] = {}
+    seen = 0
+    for entry in journal.entries(found):
+        fill = entry.message
+        if not isinstance(fill, Fill) or fill.instrument_id.venue.value != "KRX":
+            continue
+        name = str(fill.instrument_id)
+        if name not in quotes:
+            files = Store(market.catalog).files(StreamKind.QUOTES, name)
+            quotes[name] = [row for path in files for row in pq.read_table(path).to_pylist()]
+        shown = [row for row in quotes[name] if row["ts_init"].value <= fill.ts_ns][-1]
+        price = fill.price.as_decimal()
+        if fill.side == OrderSide.BUY:
+            assert price >= shown["ask_price"]
+        else:
+            assert price <= shown["bid_price"]
+        seen += 1
+    assert seen > 10
+
+
 def test_the_digest_is_equal_in_ten_processes_and_window_sizes(
     market: Settings, tmp_path: Path
 ) -> None:
