@@ -12,13 +12,17 @@ from strategies.capital.ledger import VenueLedger
 from strategies.markets.facts import RAW_ONE, InstrumentFacts
 from strategies.messages import Enter, Exit, Limit, MoneyIntent, Refusal, Sizing, Target
 
+type Room = tuple[Limit, int, str]
+"""A limit on money, the room it leaves, raw, and what to add to its name in a refusal."""
+
 
 @dataclass(slots=True)
 class Ask:
     """One intent, worked out: what order it means, and at which price it may at worst fill.
 
-    ``opens_raw`` of None is still to be sized. ``freed_raw`` is what the position costs that this
-    very order closes before it opens the other side.
+    ``opens_raw`` of None is still to be sized; ``code`` is that of the instrument's currency (the
+    engine makes a new text each time it is asked). ``freed_raw`` is what the position costs that
+    this very order closes before it opens the other side.
     """
 
     strategy: str
@@ -34,9 +38,11 @@ class Ask:
     stop_raw: int | None
     reason: str
     ts_ns: int
+    code: str
     worst_raw: int = 0
     allocation_raw: int = 0
     freed_raw: int = 0
+    rooms: tuple[Room, ...] = ()
 
     @property
     def side(self) -> OrderSide:

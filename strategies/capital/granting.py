@@ -45,7 +45,8 @@ class Granting:
         self._config = config
         self._rules = config.limits
         self._places = {
-            symbol: (fact, ledgers[fact.market.venue]) for symbol, fact in facts.items()
+            symbol: (fact, ledgers[fact.market.venue], str(fact.currency.code))
+            for symbol, fact in facts.items()
         }
         self._marks = marks
         self._bands = bands
@@ -76,7 +77,7 @@ class Granting:
 
     def _work_out(self, strategy: str, intent: MoneyIntent, ts_ns: int) -> Ask | Refusal:
         symbol = intent.instrument_id
-        facts, ledger = self._places[symbol]
+        facts, ledger, code = self._places[symbol]
         last = self._marks.price(symbol)
         price = intent.price or last
         if price is None:
@@ -102,6 +103,7 @@ class Granting:
             stop_raw=stated.stop_price.raw if stated and stated.stop_price else None,
             reason=intent.reason,
             ts_ns=ts_ns,
+            code=code,
         )
         band = self._bands.of(symbol)
         ask.worst_raw = worst_price_raw(ask, band, self._rules.market_buffer_bps)
@@ -207,7 +209,7 @@ class Granting:
         """Reserve again what a journalled grant reserved."""
         if grant.closes is None or grant.worst is None:
             raise InvariantBroken(f"the grant of order {grant.order_id} lacks closes or worst.")
-        facts, ledger = self._places[grant.instrument_id]
+        facts, ledger, _ = self._places[grant.instrument_id]
         ledger.reserve(
             grant.order_id,
             Reservation(

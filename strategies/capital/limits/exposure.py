@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nautilus_trader.model import InstrumentId, OrderSide
 
-from strategies.capital.asks import Ask, money
+from strategies.capital.asks import Ask, Room, money
 from strategies.capital.config import LimitRules, ppb
 from strategies.capital.ledger import Reservation, VenueLedger
 from strategies.markets.facts import PPB
@@ -29,13 +29,15 @@ class ExposureLimits:
             instrument_id: (sector, tuple(members[instrument_id.venue.value, sector]))
             for instrument_id, sector in rules.sectors.items()
         }
-        self._sharing: dict[str, list[VenueLedger]] = {}
-        for ledger in ledgers.values():
-            self._sharing.setdefault(ledger.currency.code, []).append(ledger)
+        # The ledgers that hold the currency of a venue, by venue.
+        self._sharing = {
+            venue: [each for each in ledgers.values() if each.currency == ledger.currency]
+            for venue, ledger in ledgers.items()
+        }
 
     def check(self, ask: Ask, need_raw: int) -> Refusal | None:
         """Refuse where the money needed exceeds the first room that is too small."""
-        for limit, room, over in self.rooms(ask):
+        for limit, room, over in ask.rooms or self._look(ask):
             if need_raw > room:
                 currency = ask.facts.currency
                 most = f"at most {money(max(0, room), currency)}{over}"
@@ -44,12 +46,16 @@ class ExposureLimits:
 
     def least_room_raw(self, ask: Ask) -> int:
         """Return what all limits together leave."""
-        return max(0, min(room for _, room, _ in self.rooms(ask)))
+        return max(0, min(room for _, room, _ in ask.rooms or self._look(ask)))
 
-    def rooms(self, ask: Ask) -> Iterator[tuple[Limit, int, str]]:
-        """Yield each limit with the room it leaves, raw, and what to add to its name."""
+    def _look(self, ask: Ask) -> tuple[Room, ...]:
+        """Work all rooms out, once for an ask: nothing moves while it is answered."""
+        ask.rooms = tuple(self._rooms(ask))
+        return ask.rooms
+
+    def _rooms(self, ask: Ask) -> Iterator[Room]:
         rules, ledger, freed = self._rules, ask.ledger, ask.freed_raw
-        code, symbol = ask.facts.currency.code, ask.facts.instrument_id
+        code, symbol = ask.code, ask.facts.instrument_id
         most = rules.order_max_raw.get(code)
         if most is not None:
             yield Limit.ORDER, most, ""
@@ -71,19 +77,19 @@ class ExposureLimits:
 
     def _sector_room(
         self, ledger: VenueLedger, sector: tuple[str, Sequence[InstrumentId]], freed: int
-    ) -> tuple[Limit, int, str]:
+    ) -> Room:
         name, members = sector
         exposure = ledger.symbol_raw
         used = sum(exposure.get(member, 0) for member in members)
         most = ledger.book_equity_raw() * self._sector_ppb // PPB
         return Limit.SECTOR, most - used + freed, f" more in sector {name}"
 
-    def _wide_rooms(self, ask: Ask, code: str, freed: int) -> Iterator[tuple[Limit, int, str]]:
+    def _wide_rooms(self, ask: Ask, code: str, freed: int) -> Iterator[Room]:
         rules, ledger = self._rules, ask.ledger
         most = rules.venue_max_raw.get(ledger.venue)
         if most is not None:
             yield Limit.VENUE, most - ledger.gross_raw() + freed, ""
-        sharing = self._sharing[ledger.currency.code]
+        sharing = self._sharing[ledger.venue]
         most = rules.gross_max_raw.get(code)
         if most is not None:
             yield Limit.GROSS, most - sum(each.gross_raw() for each in sharing) + freed, ""
