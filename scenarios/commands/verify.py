@@ -43,11 +43,22 @@ def register(commands: Any, shared: argparse.ArgumentParser) -> None:
     parser.add_argument("run_name", metavar="RUN", help="a run id, a unique prefix, or last")
     parser.add_argument(
         "--passes",
-        type=int,
+        type=_passes,
+        metavar="N",
         help=f"re-executions, each with another hash seed ({PASSES}; 1 for very long runs): an "
         "order that comes from a set or a hash differs between them",
     )
     parser.set_defaults(run=run)
+
+
+def _passes(text: str) -> int:
+    try:
+        passes = int(text)
+    except ValueError:
+        passes = 0
+    if passes < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of re-executions; give 1 or more")
+    return passes
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:

@@ -18,6 +18,7 @@ from small_market import (
 )
 
 from catalog.store import Store
+from scenarios.cli import main
 from scenarios.settings import Settings
 from strategies.errors import InvariantBroken
 from strategies.host import core
@@ -82,6 +83,13 @@ def planted(market: Settings, folder: Path, module: str, text: str) -> dict[str,
     assert done.returncode == 1, (done.stdout, done.stderr)
     result: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return result
+
+
+@pytest.mark.parametrize("passes", ["0", "-1", "two"])
+def test_less_than_one_pass_is_refused(passes: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "last", "--passes", passes]) == 2
+    said = capsys.readouterr().err
+    assert f"{passes!r} is no number of re-executions; give 1 or more" in said
 
 
 # The start is delivery 1, so the n-th bar is delivery n + 1.
