@@ -3,11 +3,11 @@
 import argparse
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from catalog.journal import open_journal
 from catalog.runs import Run
+from scenarios.commands.run import money_text
 from scenarios.screen import Screen
 from scenarios.settings import read_settings
 
@@ -53,7 +53,7 @@ def _profit(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, Mapping):
-        return "\n".join(f"{Decimal(str(amount)):,} {code}" for code, amount in value.items())
+        return "\n".join(money_text(str(amount), code) for code, amount in value.items())
     return str(value)
 
 

@@ -63,8 +63,8 @@ def test_runs_are_listed(two_runs: str, capsys: pytest.CaptureFixture[str]) -> N
     out = capsys.readouterr().out
     row = next(line for line in out.splitlines() if "day-1" in line)
     cells = [cell.strip() for cell in row.strip("│").split("│")]
-    assert cells == ["day-1", "ended", "3", "3", "458 KRW"]
-    assert "0.00 USDT" in out
+    assert cells == ["day-1", "ended", "3", "3", "+458 KRW"]
+    assert "+0.00000000 USDT" in out  # as `onetape run` prints it
     assert "failed" in out
 
 
