@@ -48,11 +48,15 @@ def to_pandas(
     start_ns: int | None = None,
     end_ns: int | None = None,
 ) -> pd.DataFrame:
-    """Return a stream as a DataFrame indexed by ``ts_init`` (UTC); prices and sizes are floats."""
+    """Return a stream as a DataFrame indexed by ``ts_init`` (UTC).
+
+    Prices and sizes are floats, each the nearest to its decimal: 0.07 reads back as 0.07.
+    """
     table = to_arrow(store, kind, topic, start_ns, end_ns)
     for place, column in enumerate(table.schema):
         if pa.types.is_decimal(column.type):
-            floats = table.column(place).cast(pa.float64())
+            # Through text, which is read to the nearest float; the direct cast is often one off.
+            floats = table.column(place).cast(pa.string()).cast(pa.float64())
             table = table.set_column(place, column.name, floats)
     frame: pd.DataFrame = table.to_pandas().set_index("ts_init")
     return frame

@@ -151,6 +151,16 @@ def test_bars_of_a_catalog_are_kept_beside_its_trades(tmp_path: Path) -> None:
         to_arrow(store, StreamKind.TRADES, "ABC")
 
 
+def test_a_frame_holds_the_float_nearest_to_each_price(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    rows = [trades(*((i, 1 + i, 1) for i in range(500)))]
+    store.write(SPOT, StreamKind.TRADES, rows, source="test")
+    exact = to_arrow(store, StreamKind.TRADES, str(SPOT.id)).column("price").to_pylist()
+    assert to_pandas(store, StreamKind.TRADES, str(SPOT.id))["price"].tolist() == [
+        float(price) for price in exact
+    ]
+
+
 @pytest.mark.real_data
 @pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not here")
 def test_real_trades_make_the_venues_own_candles(tmp_path: Path) -> None:
