@@ -259,7 +259,8 @@ def _interrupt(
         if not far.any():
             return quote_ns
         start += int(far.argmax())
-        first = int(prints.at[start])
+        # The first quote stays: it is the book that the opening print needs.
+        first = max(1, int(prints.at[start]))
         pause = VI_PAUSE_NS + chance.one(VI_RANDOM_MS) * 1_000_000
         left = plan.end_ns - int(quote_ns[first])
         if left < _VI_ROOM * pause:

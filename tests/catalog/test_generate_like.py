@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from generated_days import assert_consistent
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from catalog.generate.chance import Chance
@@ -37,6 +37,7 @@ def targets(draw: st.DrawFn) -> Targets:
 
 
 @given(targets(), st.integers(1, 60), st.integers(0, 2**32))
+@example(Targets(1, 2, 1, 1, 4), 1, 84978)  # interrupted before its second quote
 def test_a_day_hits_its_targets_exactly(wanted: Targets, trades: int, seed: int) -> None:
     factors = draw_factors(Chance(1, "factors"), 380)
     exposure = draw_exposure(Chance(seed))

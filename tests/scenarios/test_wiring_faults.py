@@ -149,7 +149,8 @@ WITHIN = {
     ),
     "on_order": (
         "def on_bar(self, bar):\n"
-        "    return [Enter(bar.bar_type.instrument_id, OrderSide.BUY, 'r')]\n"
+        "    half = type(bar.close).from_raw(bar.close.raw // 2, bar.close.precision)\n"
+        "    return [Enter(bar.bar_type.instrument_id, OrderSide.BUY, 'r', None, half)]\n"
         "def on_order(self, update):\n    raise ValueError('order')",
         "raised ValueError: order",
     ),
