@@ -5,13 +5,14 @@ is read: a row group within one day cannot.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalog.columns import Ints
-from catalog.inventory import open_parquet
+from catalog.inventory import open_parquet, read_group
 from catalog.store import Store, StreamInfo
 from strategies.markets.sessions import DAY_NS, SessionCalendar
 from strategies.ports import StreamKind
@@ -48,17 +49,16 @@ def _stamps(store: Store, info: StreamInfo) -> Ints:
     for path in store.files(info.kind, info.topic):
         file = open_parquet(path)
         column = file.schema_arrow.get_field_index("ts_init")
-        parts += [_of_group(file, group, column) for group in range(file.num_row_groups)]
+        parts += [_of_group(path, file, group, column) for group in range(file.num_row_groups)]
     return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
 
-def _of_group(file: pq.ParquetFile, group: int, column: int) -> Ints:
+def _of_group(path: Path, file: pq.ParquetFile, group: int, column: int) -> Ints:
     known = file.metadata.row_group(group).column(column).statistics
     if known is not None and known.has_min_max:
         ends = np.array([known.min_raw, known.max_raw], np.int64)
         if ends[1] - ends[0] < DAY_NS // 4:
             return ends
-    stamps: Ints = (
-        file.read_row_group(group, columns=["ts_init"])["ts_init"].cast(pa.int64()).to_numpy()
-    )
+    table = read_group(path, file, group, ["ts_init"])
+    stamps: Ints = table["ts_init"].cast(pa.int64()).to_numpy()
     return stamps

@@ -156,15 +156,22 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         raise unreadable(path, error) from error
 
 
+def read_group(
+    path: Path, file: pq.ParquetFile, group: int, columns: list[str] | None = None
+) -> pa.Table:
+    """Read one row group of an open file. Raises BadInput naming it where it is damaged."""
+    try:
+        return file.read_row_group(group, columns=columns)
+    except (pa.ArrowException, OSError) as error:
+        raise unreadable(path, error) from error
+
+
 def hash_file(path: Path) -> str:
     """Return the content hash of a Parquet file, one row group in memory at a time."""
     file = open_parquet(path)
     content = ContentHash(file.schema_arrow)
-    try:
-        for group in range(file.num_row_groups):
-            content.update(file.read_row_group(group))
-    except (pa.ArrowException, OSError) as error:
-        raise unreadable(path, error) from error
+    for group in range(file.num_row_groups):
+        content.update(read_group(path, file, group))
     # The engine keeps its keys in the Arrow schema, the store in the file beside it.
     metadata = (file.schema_arrow.metadata or {}) | (file.metadata.metadata or {})
     return content.digest(

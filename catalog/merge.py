@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from catalog.inventory import ContentHash, open_parquet
+from catalog.inventory import ContentHash, open_parquet, read_group
 from catalog.layout import SCHEMAS, file_span
 from strategies.ports import StreamKind
 
@@ -44,7 +44,7 @@ def rows_within(kind: StreamKind, path: Path, span: Span) -> Iterator[pa.Table]:
     """Yield a file's rows whose ``ts_init`` lies in a span, both ends inclusive."""
     file = open_parquet(path)
     for group in range(file.num_row_groups):
-        table = file.read_row_group(group, columns=SCHEMAS[kind].names)
+        table = read_group(path, file, group, SCHEMAS[kind].names)
         stamps = table.column("ts_init").cast(pa.int64()).to_numpy()
         first = int(stamps.searchsorted(span[0], side="left"))
         last = int(stamps.searchsorted(span[1], side="right"))

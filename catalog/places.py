@@ -77,7 +77,11 @@ def parse_root(text: str) -> Path:
 
 
 def open_file(path: Path) -> pq.ParquetFile:
-    """Open a Parquet file wherever it lies. Raises pa.ArrowException or OSError."""
+    """Open a Parquet file wherever it lies. Raises pa.ArrowException or OSError.
+
+    A page that has a checksum and is not what was written raises OSError when it is read; files
+    written without checksums are read as they are.
+    """
     if isinstance(path, S3Path):
-        return pq.ParquetFile(path.key, filesystem=path.files)
-    return pq.ParquetFile(path)
+        return pq.ParquetFile(path.key, filesystem=path.files, page_checksum_verification=True)
+    return pq.ParquetFile(path, page_checksum_verification=True)

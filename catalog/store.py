@@ -94,6 +94,7 @@ class StreamWriter:
                 compression="zstd",
                 compression_level=1,
                 use_dictionary=False,
+                write_page_checksum=True,
             )
         self._content = ContentHash(SCHEMAS[kind])
         self._first: int | None = None

@@ -24,11 +24,15 @@ from nautilus_trader.model import (
 from nautilus_trader.persistence import ParquetDataCatalog
 
 from catalog.columns import decimals_from_units, labels, times
+from catalog.coverage import missing_days
 from catalog.inventory import ContentHash, hash_file
 from catalog.layout import SCHEMAS, file_name, file_span
+from catalog.merge import rows_within
+from catalog.read import to_arrow
 from catalog.store import Store
 from strategies.errors import BadInput, InvariantBroken
 from strategies.markets import binance, krx
+from strategies.markets.sessions import DAY_NS, ListedSessions
 from strategies.ports import StreamKind
 
 BTC = binance.perpetual("BTCUSDT")
@@ -312,6 +316,58 @@ def test_a_truncated_file_is_named(tmp_path: Path, keep: int) -> None:
         with pytest.raises(BadInput, match="cannot be read as Parquet") as error:
             broken()
         assert str(path) in str(error.value)
+
+
+def _pages(path: Path) -> range:
+    """Return where a file's pages lie: behind the magic, before the footer and its length."""
+    data = path.read_bytes()
+    return range(4, len(data) - 8 - int.from_bytes(data[-8:-4], "little"))
+
+
+def test_a_flipped_byte_anywhere_in_the_rows_is_found_and_named(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, trades(300))
+    (path,) = store.files(StreamKind.TRADES, str(BTC.id))
+    good = path.read_bytes()
+    before = to_arrow(store, StreamKind.TRADES, str(BTC.id))
+    silent = []
+    for at in _pages(path)[::7]:
+        path.write_bytes(good[:at] + bytes([good[at] ^ 0x10]) + good[at + 1 :])
+        try:
+            found = to_arrow(store, StreamKind.TRADES, str(BTC.id))
+        except BadInput as error:
+            assert str(path) in str(error)
+        else:
+            silent += [] if found.equals(before) else [at]  # some bytes of headers mean nothing
+    assert silent == []
+
+
+def test_every_way_to_read_rows_names_the_damaged_file(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, pa.concat_tables([trades(300), trades(300, T0 + DAY_NS)]))
+    (path,) = store.files(StreamKind.TRADES, str(BTC.id))
+    good = path.read_bytes()
+    column = SCHEMAS[StreamKind.TRADES].get_field_index("ts_init")
+    stamps = pq.read_metadata(path).row_group(0).column(column)
+    at = stamps.data_page_offset + stamps.total_compressed_size - 50
+    path.write_bytes(good[:at] + bytes([good[at] ^ 0x10]) + good[at + 1 :])
+    for read in (
+        lambda: hash_file(path),
+        lambda: list(rows_within(StreamKind.TRADES, path, (0, 2**62))),
+        lambda: missing_days(store, store.streams()[0], ListedSessions([])),
+    ):
+        with pytest.raises(BadInput, match="cannot be read as Parquet") as error:
+            read()
+        assert str(path) in str(error.value)
+
+
+def test_files_written_without_checksums_are_read(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, trades(300))
+    (path,) = store.files(StreamKind.TRADES, str(BTC.id))
+    rows = to_arrow(store, StreamKind.TRADES, str(BTC.id))
+    pq.write_table(rows, path)
+    assert to_arrow(store, StreamKind.TRADES, str(BTC.id)).equals(rows)
 
 
 def test_a_truncated_instrument_is_named(tmp_path: Path) -> None:
