@@ -4,6 +4,7 @@ Rule: an import is staged beside the data and renamed into place under a lock; w
 way is undone by the next one who opens the catalog.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -17,12 +18,13 @@ from typing import Protocol
 
 from catalog.inventory import FileFacts, Inventory
 from catalog.layout import FOLDERS, INSTRUMENT_FOLDERS, file_span, folder
-from strategies.errors import RunFailed
+from strategies.errors import BadInput, RunFailed
 from strategies.ports import StreamKind
 
 _STAGING = ".staging"
 _PLAN = "commit.json"
 _SYNCS_AT_ONCE = 16
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ class LocalShelf:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold the catalog's lock: one writer moves files at a time."""
-        with writing(self._root):
+        with _founding(self._root):
             self._root.mkdir(parents=True, exist_ok=True)
             lock = (self._root / ".lock").open("w")
         with lock:
@@ -211,6 +213,22 @@ def writing(path: Path) -> Iterator[None]:
         raise RunFailed(
             f"{path} cannot be written ({reason}): free or unlock the disk and import again, the "
             "catalog is as it was."
+        ) from error
+
+
+@contextmanager
+def _founding(root: Path) -> Iterator[None]:
+    """Refuse a place where no catalog can be; a full disk is no fault of the place."""
+    try:
+        with writing(root):
+            yield
+    except RunFailed as failure:
+        error = failure.__cause__
+        if not isinstance(error, OSError) or error.errno in _FULL:
+            raise
+        raise BadInput(
+            f"{root} cannot be written ({error.strerror or error}): set ONETAPE_HOME (or "
+            "ONETAPE_CATALOG) to a folder you may write to."
         ) from error
 
 

@@ -1,5 +1,6 @@
 """The store: what the engine reads back, and an import that enters whole or not at all."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -30,7 +31,7 @@ from catalog.layout import SCHEMAS, file_name, file_span
 from catalog.merge import rows_within
 from catalog.read import to_arrow
 from catalog.store import Store
-from strategies.errors import BadInput, InvariantBroken
+from strategies.errors import BadInput, InvariantBroken, RunFailed
 from strategies.markets import binance, krx
 from strategies.markets.sessions import DAY_NS, ListedSessions
 from strategies.ports import StreamKind
@@ -368,6 +369,27 @@ def test_files_written_without_checksums_are_read(tmp_path: Path) -> None:
     rows = to_arrow(store, StreamKind.TRADES, str(BTC.id))
     pq.write_table(rows, path)
     assert to_arrow(store, StreamKind.TRADES, str(BTC.id)).equals(rows)
+
+
+@pytest.mark.parametrize("below", [".", "catalog", "deep/er"])
+def test_a_place_where_no_catalog_can_be_is_bad_input(tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    root = tmp_path / "file" / below
+    with pytest.raises(BadInput, match=r"cannot be written \(.+\): set ONETAPE_HOME") as error:
+        put(Store(root), trades(10))
+    assert str(error.value).startswith(str(root))
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_full_disk_is_no_fault_of_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(RunFailed, match="No space left on device"):
+        put(Store(tmp_path / "catalog"), trades(10))
 
 
 def test_a_truncated_instrument_is_named(tmp_path: Path) -> None:
