@@ -121,7 +121,10 @@ def package_versions() -> Mapping[str, str]:
 
 
 def code_version(universe: Universe) -> str:
-    """Return our version and a hash over our code and the scenario's strategy modules."""
+    """Return our version and a hash over our code and the scenario's strategy modules.
+
+    What stands beside a strategy's module may be imported by it and counts too, its tests do not.
+    """
     whole = sha256()
     root = Path(__file__).resolve().parent.parent
     for room in ROOMS:
@@ -132,6 +135,9 @@ def code_version(universe: Universe) -> str:
         file = getattr(sys.modules[name], "__file__", None)
         if file is not None and not Path(file).is_relative_to(root):
             whole.update(name.encode() + Path(file).read_bytes())
+            for path in sorted(Path(file).parent.glob("*.py")):
+                if path.is_file() and not path.name.startswith("test_"):
+                    whole.update(path.name.encode() + path.read_bytes())
     try:
         release = version("onetape")
     except PackageNotFoundError:
