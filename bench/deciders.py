@@ -12,9 +12,9 @@ class TickCrossover(SmaCrossover):
 
     def __init__(self, setup: Setup[CrossoverParams]) -> None:
         super().__init__(setup)  # type: ignore[arg-type]  # its own params add no field
-        self._mids = {instrument_id: self.make_pair() for instrument_id in setup.instruments}
+        self._mid = self.make_pair()  # of the only instrument, as the bare strategy has it
 
     def on_quote(self, quote: QuoteTick) -> Intents:
         """Take a mid, doubled."""
-        self._mids[quote.instrument_id].update(quote.bid_price.raw + quote.ask_price.raw)
+        self._mid.update(quote.bid_price.raw + quote.ask_price.raw)
         return None

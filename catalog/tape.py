@@ -104,6 +104,27 @@ def stream_name(kind: StreamKind, topic: str) -> str:
     return f"{kind}:{topic}"
 
 
+def pack_sources(sources: npt.NDArray[np.uint16]) -> bytes:
+    """Return a window's sources as runs: pairs of source and length, or one by one if shorter."""
+    starts = np.flatnonzero(np.diff(sources, prepend=sources[:1] + 1))
+    lengths = np.diff(starts, append=len(sources))
+    if len(starts) * 3 < len(sources):
+        runs = np.stack([sources[starts].astype(np.uint32), lengths.astype(np.uint32)])
+        return b"R" + runs.tobytes()
+    small = sources.astype(np.uint8)
+    narrow = bool((small == sources).all())
+    return b"B" + small.tobytes() if narrow else b"W" + sources.tobytes()
+
+
+def unpack_sources(data: bytes) -> npt.NDArray[np.uint16]:
+    """Return the sources that ``pack_sources`` packed."""
+    kind, body = data[:1], data[1:]
+    if kind == b"R":
+        values, lengths = np.frombuffer(body, np.uint32).reshape(2, -1)
+        return np.repeat(values, lengths).astype(np.uint16)
+    return np.frombuffer(body, np.uint8 if kind == b"B" else np.uint16).astype(np.uint16)
+
+
 def read_windows(
     streams: Sequence[TapeStream],
     prints: Sequence[OpeningPrints],

@@ -17,10 +17,11 @@ from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig
 from nautilus_trader.common import LoggerConfig, LogLevel
 from nautilus_trader.model import Money, Venue
 
-from catalog.tape import ORDER_STREAM, Window, read_windows, stream_name
+from catalog.tape import ORDER_STREAM, Window, pack_sources, read_windows, stream_name
 from scenarios.replay_host import ReplayHost
 from scenarios.simulated_venues import add_venue
 from scenarios.wiring import Composition, Universe, compose
+from strategies.arithmetic import arithmetic, reset
 from strategies.capital.ledger import VenueLedger
 from strategies.errors import InvariantBroken
 from strategies.ports import Journal, Kind, message_id
@@ -66,6 +67,7 @@ def replay(
     """Replay a universe's tape into a journal.
 
     Raises DeciderFailed, JournalFailed or InvariantBroken; the journal then ends at the failure.
+    What user modules do to the decimal context changes no amount of ours, and ends with the run.
     """
     engine = BacktestEngine(
         BacktestEngineConfig(
@@ -80,7 +82,8 @@ def replay(
     gc.freeze()
     gc.set_threshold(GC_OBJECTS, *thresholds[1:])
     try:
-        return _Replay(universe, journal, engine).run(progress)
+        with arithmetic():
+            return _Replay(universe, journal, engine).run(progress)
     finally:
         gc.set_threshold(*thresholds)
         gc.unfreeze()
@@ -171,7 +174,7 @@ class _Replay:
         count = len(window.delivered_ns)
         if count:
             first, last = int(window.delivered_ns[0]), int(window.delivered_ns[-1])
-            data = zlib.compress(window.sources.tobytes(), 1)
+            data = zlib.compress(pack_sources(window.sources), 1)
             self._write_block(ORDER_STREAM, self._rows, count, first, last, data)
         self._rows += count
 
@@ -189,6 +192,7 @@ class _Replay:
         self._engine.run(end=self._universe.end_ns + latest, streaming=True)
         self._engine.end()
         self._raise_failure()
+        reset()
         for name, ledger in self._made.capital.ledgers.items():
             self._check_account(name, ledger)
 

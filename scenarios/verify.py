@@ -24,9 +24,11 @@ from catalog.tape import (
     Window,
     read_windows,
     stream_name,
+    unpack_sources,
 )
 from scenarios.decider_state import describe
 from scenarios.wiring import Composition, Universe, compose
+from strategies.arithmetic import arithmetic
 from strategies.errors import DeciderFailed, InvariantBroken, OnetapeError
 from strategies.host.core import CAPITAL
 from strategies.messages import (
@@ -94,6 +96,11 @@ class _Stopped(OnetapeError):
 
 def verify_run(journal: JournalStore, run: Run, universe: Universe) -> Verdict:
     """Re-execute one run and return the first difference, if any."""
+    with arithmetic():
+        return _verify(journal, run, universe)
+
+
+def _verify(journal: JournalStore, run: Run, universe: Universe) -> Verdict:
     player = _Player(journal, run, universe)
     parted: _Parted | None = None
     try:
@@ -332,16 +339,16 @@ class _Player:
         """Compare one entry with the journalled one."""
         row = self._expected()
         payload = encode(message).decode()
-        ours = RawEntry(entry_id, ts_ns, kind, source, cause_id, workflow_id, payload)
-        if row is None and not self._whole:
+        ours = (entry_id, ts_ns, kind, source, cause_id, workflow_id, payload)
+        if row == ours and not self._extra:
+            self._ahead.popleft()
+            self.compared += 1
+        elif row is None and not self._whole:
             raise _Stopped  # the run broke off here
-        if row is None or row != ours or self._extra:
-            if kind is Kind.MARKET and (row is None or row.id != entry_id):
-                self._extra = True  # what was decided on it comes next, and says more
-                return
-            self._parted_from(row, ours)
-        self._ahead.popleft()
-        self.compared += 1
+        elif kind is Kind.MARKET and (row is None or row.id != entry_id):
+            self._extra = True  # what was decided on it comes next, and says more
+        else:
+            self._parted_from(row, RawEntry._make(ours))
 
     def flush(self) -> None:
         """Nothing is kept."""
@@ -397,8 +404,8 @@ class _TapeCheck:
         parts: dict[str, list[bytes]] = {}
         for block in journal.tape_blocks(run):
             parts.setdefault(block.stream, []).append(bytes(block.fingerprints))
-        order = b"".join(zlib.decompress(part) for part in parts.pop(ORDER_STREAM, []))
-        self._order = np.frombuffer(order, np.uint16)
+        order = [unpack_sources(zlib.decompress(part)) for part in parts.pop(ORDER_STREAM, [])]
+        self._order = np.concatenate(order) if order else np.empty(0, np.uint16)
         self._kept = {
             stream: np.frombuffer(b"".join(pieces), np.uint16) for stream, pieces in parts.items()
         }

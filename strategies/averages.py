@@ -159,6 +159,8 @@ class Crossover[P: CrossoverParams](TradingStrategy[P]):
         super().__init__(setup)
         self._bars = setup.params.source == "bars"
         self._lines = {key: _Line(desk, self.make_pair()) for key, desk in self.desks.items()}
+        # One instrument needs no lookup, which costs as much as taking the price.
+        self._only = next(iter(self._lines.values())) if len(self._lines) == 1 else None
 
     @abstractmethod
     def make_pair(self) -> AveragePair:
@@ -168,7 +170,7 @@ class Crossover[P: CrossoverParams](TradingStrategy[P]):
         """Take a close; nothing where the source is trades."""
         if not self._bars:
             return None
-        line = self._lines[bar.bar_type.instrument_id]
+        line = self._only or self._lines[bar.bar_type.instrument_id]
         price_raw = bar.close.raw
         crossed = line.update(price_raw)
         if crossed or line.exits.armed:
@@ -179,7 +181,7 @@ class Crossover[P: CrossoverParams](TradingStrategy[P]):
         """Take a trade's price; nothing where the source is bars."""
         if self._bars:
             return None
-        line = self._lines[trade.instrument_id]
+        line = self._only or self._lines[trade.instrument_id]
         price_raw = trade.price.raw
         crossed = line.update(price_raw)
         if crossed or line.exits.armed:

@@ -25,7 +25,9 @@ from catalog.tape import (
     Window,
     fingerprints,
     interval_ns_of,
+    pack_sources,
     read_windows,
+    unpack_sources,
 )
 from strategies.errors import BadInput
 from strategies.markets.sessions import ContinuousDays, ListedSessions, Session
@@ -383,3 +385,9 @@ def test_rows_that_are_no_trades_are_named_by_folder_and_time(tmp_path: Path) ->
     write(path, table.set_column(1, "size", decimals(["-1", "1"])), 10)
     with pytest.raises(BadInput, match=r"holds rows that are no trades between ts_init 1 and 2"):
         read([source], 100)
+
+
+@given(st.lists(st.tuples(st.sampled_from([0, 1, 2, 255, 256, 4_000]), st.integers(1, 9))))
+def test_the_order_of_delivery_is_packed_without_loss(runs: list[tuple[int, int]]) -> None:
+    order = np.array([source for source, count in runs for _ in range(count)], np.uint16)
+    assert unpack_sources(pack_sources(order)).tolist() == order.tolist()
