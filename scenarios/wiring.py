@@ -30,6 +30,7 @@ from scenarios.scenario import (
     parse_money,
 )
 from scenarios.simulated_venues import VenueKind, VenueSpec, market_of
+from strategies.arithmetic import arithmetic, reset
 from strategies.capital.manager import Capital
 from strategies.decider import ParamError, Params, Setup, Strategy
 from strategies.errors import BadInput
@@ -93,8 +94,15 @@ class Composition:
 
 def resolve(scenario: Scenario, store: Store) -> Universe:
     """Look up a scenario's instruments and streams; raises BadInput for what is not there."""
-    with _importable(scenario.folder):
+    with _importable(scenario.folder), arithmetic():
         classes = {table.name: _load_class(table, scenario) for table in scenario.table.strategies}
+    with arithmetic():
+        return _resolve(scenario, store, classes)
+
+
+def _resolve(
+    scenario: Scenario, store: Store, classes: Mapping[str, type[AnyStrategy]]
+) -> Universe:
     known = store.instruments()
     infos = {(info.kind, info.topic): info for info in store.streams()}
     traded: dict[str, tuple[InstrumentId, ...]] = {}
@@ -145,6 +153,7 @@ def _prove(universe: Universe) -> None:
     """Make everything once and throw it away: what cannot be made is bad input, not a run."""
     for table in universe.scenario.table.strategies:
         _strategy(table, universe)
+    reset()
     make_config(ground_of(universe))
 
 
@@ -352,6 +361,7 @@ def compose(universe: Universe, *, journal: Journal, orders: Orders, clock: Cloc
     """Make the deciders and their host, new, for one run or one re-execution."""
     scenario = universe.scenario
     strategies = tuple(_strategy(table, universe) for table in scenario.table.strategies)
+    reset()  # a strategy may have changed it while it was made
     marks = LastPrices(universe.facts)
     ground = ground_of(universe)
     capital = Capital(make_config(ground), universe.facts, make_ledgers(ground), marks)

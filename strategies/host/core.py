@@ -23,6 +23,7 @@ from nautilus_trader.model import (
     TradeTick,
 )
 
+from strategies.arithmetic import reset
 from strategies.decider import Params, Strategy
 from strategies.errors import DeciderFailed, InvariantBroken, OnetapeError
 from strategies.host.faults import one_line, place_of
@@ -331,6 +332,7 @@ class Host:
     # --- within a delivery ---
 
     def _count(self) -> int:
+        reset()  # a handler may have changed it
         self._counted += 1
         seq = self.seq
         self._k = seq << ID_BITS
@@ -501,6 +503,7 @@ class Host:
         self, name: str, intent: MoneyIntent, ts_ns: int, intent_id: int, workflow: int
     ) -> tuple[int, Refusal] | None:
         order_id = self._order_id(name, intent_id)
+        reset()  # as in _count
         answer = self._capital.on_intent(name, intent, order_id, ts_ns)
         entry_id = self._next_id()
         if isinstance(answer, Refusal):

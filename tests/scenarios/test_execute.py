@@ -1,9 +1,10 @@
-"""What a run's manifest says of the code it was made with."""
+"""A run from scenario to outcome: what it says of its code, and whose arithmetic it uses."""
 
+from decimal import getcontext, localcontext
 from pathlib import Path
 
 import pytest
-from small_market import scenario_of, small_market
+from small_market import run, scenario_of, small_market, verify
 
 from catalog.store import Store
 from scenarios.execute import code_version
@@ -47,3 +48,53 @@ def test_the_code_version_knows_what_a_strategy_imports_from_beside_it(
     assert code_version(universe) == before
     (tmp_path / "signals.py").write_text("LOOKBACK = 6\n")
     assert code_version(universe) != before
+
+
+CARELESS = """
+from decimal import ROUND_UP, getcontext
+from strategies.sma_crossover import SmaCrossover
+
+def spoil():
+    getcontext().prec = 3
+    getcontext().rounding = ROUND_UP
+
+spoil()
+
+class Careless(SmaCrossover):
+    def __init__(self, setup):
+        super().__init__(setup)
+        spoil()
+
+    def on_bar(self, bar):
+        spoil()
+        return super().on_bar(bar)
+
+    def on_fill(self, fill):
+        spoil()
+        return super().on_fill(fill)
+"""
+CROSSOVER = SCENARIO.replace("weight = 1", "weight = 1\n[strategies.params]\nfast = 3\nslow = 9")
+
+
+def test_no_strategy_changes_the_arithmetic_of_money(market: Settings, tmp_path: Path) -> None:
+    (tmp_path / "careless_strategy.py").write_text(CARELESS)
+    careful = CROSSOVER.replace("versioned_strategy:Own", "strategies.sma_crossover:SmaCrossover")
+    careless = CROSSOVER.replace("versioned_strategy:Own", "careless_strategy:Careless")
+    ambient = getcontext().copy()
+    results = []
+    for text in (careful, careless):
+        outcome = run(market, scenario_of(tmp_path, text))
+        assert verify(market).difference is None
+        results.append((outcome.digest, outcome.result))
+    assert results[0] == results[1]
+    assert results[0][1].fills > 10
+    now = getcontext()
+    assert (now.prec, now.rounding) == (ambient.prec, ambient.rounding)
+
+
+def test_the_callers_arithmetic_changes_no_run(market: Settings, tmp_path: Path) -> None:
+    text = CROSSOVER.replace("versioned_strategy:Own", "strategies.sma_crossover:SmaCrossover")
+    scenario = scenario_of(tmp_path, text)
+    plain = run(market, scenario)
+    with localcontext(prec=3):
+        assert run(market, scenario).result == plain.result
