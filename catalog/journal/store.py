@@ -44,6 +44,9 @@ class TapeBlock(NamedTuple):
     fingerprints: bytes
 
 
+RAW_COLUMNS = ("id", "ts_ns", "kind", "source", "cause", "workflow", "payload")
+
+
 class RawEntry(NamedTuple):
     """One entry as it is stored; ``payload`` is the message's canonical text."""
 
@@ -194,8 +197,15 @@ class JournalStore:
 
     def raw_entries(self, run: Run) -> Iterator[RawEntry]:
         """Yield a run's entries in order, as they are stored: for comparing without decoding."""
-        for row in self._entry_rows(run, (), None, None):
-            yield RawEntry._make(row[:-1])  # all but the hash
+        columns = [ENTRIES.c[name] for name in RAW_COLUMNS]
+        query = select(*columns).where(ENTRIES.c.run_no == run.run_no).order_by(ENTRIES.c.id)
+        after = -1
+        while True:
+            page = self._fetch_plain(query.where(ENTRIES.c.id > after).limit(PAGE_ENTRIES))
+            yield from map(RawEntry._make, page)
+            if len(page) < PAGE_ENTRIES:
+                return
+            after = page[-1][0]
 
     def tape_blocks(self, run: Run, stream: str | None = None) -> list[TapeBlock]:
         """Return what identifies the run's tape, by stream and block."""
@@ -261,6 +271,15 @@ class JournalStore:
                 return []
             self._backend.read_by_key(connection)
             return list(connection.execute(query).all())
+
+    def _fetch_plain(self, query: Select[*tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """Return rows as the driver gives them: a re-execution reads some hundred thousand."""
+        with self.reading() as connection:
+            if connection is None:
+                return []
+            self._backend.read_by_key(connection)
+            cursor = connection.execute(query).cursor
+            return [] if cursor is None else list(cursor.fetchall())
 
     def _is_locked(self) -> bool:
         try:

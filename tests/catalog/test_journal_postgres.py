@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from catalog.journal import open_journal
+from catalog.journal.writer import BATCH_ENTRIES
 from strategies.errors import BadInput, JournalFailed
 from tests.catalog.journal_contract import JournalContract, execute, fill_with, write_run
 from tests.catalog.sample_run import manifest
@@ -101,7 +102,7 @@ def test_kill_leaves_whole_batches_and_a_crashed_run(schema_url: str, tmp_path: 
             if run.status == "crashed":
                 break
         assert run.status == "crashed"
-        assert run.entry_count % 4_096 == 0
+        assert run.entry_count % BATCH_ENTRIES == 0
         assert sum(1 for _ in store.entries(run)) == run.entry_count
         store.check_chain(run)
         write_run(store, "second")

@@ -12,6 +12,7 @@ import pytest
 
 from catalog.journal import JournalCorrupt, open_journal
 from catalog.journal.backends import choose_backend
+from catalog.journal.writer import BATCH_ENTRIES
 from strategies.errors import BadInput, JournalFailed
 from tests.catalog.journal_contract import JournalContract, fill_with, write_run
 from tests.catalog.sample_run import manifest
@@ -176,7 +177,7 @@ def test_kill_leaves_whole_batches_and_a_crashed_run(tmp_path: Path) -> None:
     with open_journal(url, tmp_path) as store:
         run = store.find("victim")
         assert run.status == "crashed"
-        assert run.entry_count % 4_096 == 0
+        assert run.entry_count % BATCH_ENTRIES == 0
         assert run.entry_count > 0
         assert sum(1 for _ in store.entries(run)) == run.entry_count
         store.check_chain(run)
