@@ -7,7 +7,7 @@ graph, only the ports differ.
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -120,7 +120,11 @@ def _resolve(
     chosen = _chosen(topics, order, infos, scenario)
     start_ns, end_ns = _window(scenario, chosen)
     specs = {name: _venue(name, table, scenario) for name, table in _venues(scenario, order)}
-    markets = {name: market_of(spec, start_ns, end_ns) for name, spec in specs.items()}
+    markets = {}
+    for name, spec in specs.items():
+        market = market_of(spec, start_ns, end_ns)
+        here = [known[i] for i in order if i.venue.value == name]
+        markets[name] = _in_their_currency(market, spec, here, scenario)
     instruments = {i: known[i] for i in order}
     streams = tuple(
         _stream(info, known[info.instrument_id], store, (info.kind, info.topic) in wanted)
@@ -147,6 +151,25 @@ def _resolve(
     )
     _prove(universe)
     return universe
+
+
+def _in_their_currency(
+    market: MarketFacts, spec: VenueSpec, traded: Sequence[Instrument], scenario: Scenario
+) -> MarketFacts:
+    """Return a venue's facts in the currency its instruments are quoted in: a ledger keeps one."""
+    quoted = {each.quote_currency.code: each.quote_currency for each in traded}
+    codes = sorted(quoted)
+    if len(codes) > 1:
+        raise BadInput(
+            f"{scenario.source}: the instruments on {spec.name} are quoted in {' and '.join(codes)}"
+            ", and one run keeps one currency a venue; trade them in a scenario each."
+        )
+    if codes[0] not in {balance.currency.code for balance in spec.balances}:
+        raise BadInput(
+            f"{scenario.source}: venues.{spec.name}.balances hold no {codes[0]}, in which its "
+            f'instruments are quoted; add one such as "10 {codes[0]}".'
+        )
+    return replace(market, currency=quoted[codes[0]])
 
 
 def _prove(universe: Universe) -> None:
