@@ -5,7 +5,7 @@ BadRecord. What is empty or ``(null)`` on the wire is None or an empty text here
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
@@ -259,7 +259,7 @@ class Notice:
     change: Change
     refused: bool
     acceptance: Acceptance
-    account: str
+    account: str = field(repr=False)
     number: str
     original: str
     branch: str

@@ -17,10 +17,13 @@ from adapters.kis.machine import Machine
 
 @dataclass(frozen=True, slots=True, order=True)
 class Stream:
-    """What is registered: a TR and its key (symbol, index or HTS id)."""
+    """What is registered: a TR and its key (symbol, index or HTS id, which is not shown)."""
 
     tr_id: str
     key: str
+
+    def __repr__(self) -> str:
+        return f"Stream({self.tr_id}, {'***' if self.tr_id in NOTICE_TRS else self.key})"
 
 
 class SlotState(StrEnum):
