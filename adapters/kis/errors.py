@@ -7,6 +7,7 @@ KisError
 |   |-- TokenTooSoon          EGW00133: one token a minute; only the token waits
 |   |-- SessionInUse          OPSP8996: another session (or our own dead one) holds the appkey
 |   `-- VenueBusy             temporary failures of gateway, routing or ledger
+|       `-- NotSent               nothing left for KIS: an order is surely not placed
 |-- Reauthenticate        throw the credential away, get a new one once, ask again
 |   |-- TokenRejected         EGW00121, EGW00122, EGW00123
 |   `-- ApprovalRejected      OPSP0011
@@ -71,6 +72,10 @@ class SessionInUse(Retry):
 
 class VenueBusy(Retry):
     """A temporary failure at KIS."""
+
+
+class NotSent(VenueBusy):
+    """No byte of the request left: nothing was placed or changed."""
 
 
 class Reauthenticate(KisError):
