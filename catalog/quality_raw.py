@@ -3,7 +3,7 @@
 Rule: nothing is repaired on the way. What an import would drop, sort or refuse is a finding here.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -389,9 +389,3 @@ def _below_one(column: pa.Array) -> pa.Array:
 
 def _is_null(column: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     return np.asarray(column.is_null().to_numpy(zero_copy_only=False), np.bool_)
-
-
-def check_files(paths: Sequence[Path]) -> Iterator[Finding]:
-    """Yield the findings of files, one file after the other."""
-    for path in paths:
-        yield from check_file(path)

@@ -7,7 +7,7 @@ statistic that does not exist has no value and says why.
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
@@ -164,8 +164,3 @@ TABLES: Mapping[str, Callable[[ReportInput], Iterable[Row]]] = {
     "refusals": _refusals,
 }
 """The tables a report can be given as, by name."""
-
-
-def table_names() -> Sequence[str]:
-    """Return the names of the tables."""
-    return list(TABLES)

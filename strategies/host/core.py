@@ -176,11 +176,6 @@ class Host:
         """Number of deliveries so far; the number of the latest one."""
         return self._counted + len(self._stamps)
 
-    @property
-    def tape_rows(self) -> int:
-        """Number of market events delivered since the last ``take_stamps``."""
-        return len(self._stamps)
-
     def take_stamps(self) -> array[int]:
         """Return the ts_init of every market event delivered since the last call."""
         stamps = self._stamps[:]

@@ -53,14 +53,6 @@ def stamp(ts_ns: int) -> str:
     return f"{datetime.fromtimestamp(ts_ns // SECOND_NS, SEOUL):%Y-%m-%d %H:%M:%S}"
 
 
-def at_time_of_day(day_ns: int, text: str) -> int:
-    """Return the moment ``HHMMSS`` in Seoul on the day that holds ``day_ns``."""
-    day = datetime.fromtimestamp(day_ns // SECOND_NS, SEOUL)
-    hour, minute, second = int(text[:2]), int(text[2:4]), int(text[4:6])
-    moment = day.replace(hour=hour, minute=minute, second=second, microsecond=0)
-    return int(moment.timestamp()) * SECOND_NS
-
-
 @lru_cache(maxsize=4_096)
 def _texts(second: int) -> tuple[str, str]:
     moment = datetime.fromtimestamp(second, SEOUL)
