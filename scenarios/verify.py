@@ -404,11 +404,17 @@ class _TapeCheck:
         parts: dict[str, list[bytes]] = {}
         for block in journal.tape_blocks(run):
             parts.setdefault(block.stream, []).append(bytes(block.fingerprints))
-        order = [unpack_sources(zlib.decompress(part)) for part in parts.pop(ORDER_STREAM, [])]
+        try:
+            order = [unpack_sources(zlib.decompress(part)) for part in parts.pop(ORDER_STREAM, [])]
+            self._kept = {
+                name: np.frombuffer(b"".join(pieces), np.uint16) for name, pieces in parts.items()
+            }
+        except (ValueError, zlib.error) as error:
+            raise JournalCorrupt(
+                f"the journal's record of the tape of {run.run_id} cannot be read ({error}): it is "
+                "damaged or of another version of onetape, so run the scenario again."
+            ) from error
         self._order = np.concatenate(order) if order else np.empty(0, np.uint16)
-        self._kept = {
-            stream: np.frombuffer(b"".join(pieces), np.uint16) for stream, pieces in parts.items()
-        }
         self._seen = dict.fromkeys(self._names, 0)
         self._changes: dict[str, int] = {}
 

@@ -17,6 +17,7 @@ from small_market import (
     verify,
 )
 
+from catalog.journal.chain import JournalCorrupt
 from catalog.store import Store
 from scenarios.cli import main
 from scenarios.settings import Settings
@@ -213,9 +214,24 @@ def test_an_edited_journal_is_refused_with_the_place(market: Settings, tmp_path:
     assert "Traceback" not in done.stderr
 
 
-def _edit(market: Settings, statement: str) -> None:
+@pytest.mark.parametrize("stream", ["order", "trades:BTCUSDT-PERP.BINANCE"])
+def test_an_unreadable_record_of_the_tape_is_said_so(
+    market: Settings, tmp_path: Path, stream: str
+) -> None:
+    run(market, scenario_of(tmp_path))
+    _edit(
+        market,
+        "UPDATE tape_blocks SET fingerprints = x'00' WHERE block = "
+        "(SELECT min(block) FROM tape_blocks WHERE stream = ?)",
+        stream,
+    )
+    with pytest.raises(JournalCorrupt, match=r"tape of competition-\S+ cannot be read"):
+        verify(market)
+
+
+def _edit(market: Settings, statement: str, *values: str) -> None:
     with sqlite3.connect(market.journal_url.removeprefix("sqlite:///")) as connection:
-        assert connection.execute(statement).rowcount == 1
+        assert connection.execute(statement, values).rowcount == 1
     connection.close()
 
 
