@@ -4,6 +4,7 @@ import zoneinfo
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from glob import glob
 from pathlib import Path
 
 from nautilus_trader.model import InstrumentId
@@ -93,8 +94,8 @@ def import_files(
 ) -> ImportReport:
     """Import everything the paths name; ``on_progress`` is told bytes done and bytes in all.
 
-    A path is a file, a folder (all its tables and recordings) or a pattern. Raises BadInput for
-    the first file that cannot be imported; the catalog is then as it was.
+    A path is a file, a folder (all tables and recordings in it, at any depth) or a pattern. Raises
+    BadInput for the first file that cannot be imported; the catalog is then as it was.
     """
     if options.timezone is not None:
         _check_zone(options.timezone)
@@ -125,11 +126,12 @@ def find_files(paths: Sequence[str]) -> list[Path]:
     for text in paths:
         path = Path(text).expanduser()
         if path.is_dir():
-            files = [each for each in sorted(path.iterdir()) if each.is_file() and _readable(each)]
+            files = [each for each in sorted(path.rglob("*")) if each.is_file() and _readable(each)]
         elif path.exists():
             files = [path]
         else:
-            files = sorted(each for each in path.parent.glob(path.name) if each.is_file())
+            matches = map(Path, glob(str(path), recursive=True))  # noqa: PTH207 - also absolute
+            files = sorted(each for each in matches if each.is_file())
         if not files:
             what = "holds no table or recording" if path.is_dir() else "does not exist"
             raise BadInput(f"{text} {what}: check the path.")

@@ -27,6 +27,7 @@ from catalog.ingest.recorded_rows import DepthStream, RowStream, close_streams
 from catalog.store import Import
 from strategies.errors import BadInput, InvariantBroken
 from strategies.markets import binance
+from strategies.markets.sessions import DAY_NS
 from strategies.ports import StreamKind
 
 type Frame = dict[str, Any]
@@ -84,6 +85,7 @@ class Recording:
         self._given = market is not None
         self._grid = grid
         self._answers = sorted(answers, key=lambda answer: answer.received)
+        self._waiting: dict[str, list[Answer]] = {}  # by symbol: none of its frames came yet
         self._streams: dict[tuple[str, str], _Rows] = {}
         self._names: dict[bytes, str] = {}  # by stream address: each is looked at once
         self._skipped: Counter[str] = Counter()
@@ -146,8 +148,15 @@ class Recording:
             received = self._last
         self._last = received
         while self._answers and self._market is not None and self._answers[0].received <= received:
-            self._answer(self._answers.pop(0))
+            answer = self._answers.pop(0)
+            if self._has(answer.symbol):
+                self._answer(answer)
+            elif received - answer.received < DAY_NS:  # older ones are of another recording
+                self._waiting.setdefault(answer.symbol, []).append(answer)
         return received
+
+    def _has(self, symbol: str) -> bool:
+        return any(name == symbol for name, _ in self._streams)
 
     def _data(self, name: str, data: Frame, received: int) -> None:
         if self._market is None:
@@ -195,7 +204,9 @@ class Recording:
         writer = self._batch.open(kind, symbol)
         stream = DepthStream(writer) if name == "depth" else RowStream(kind, writer)
         self._streams[symbol, name] = stream
-        return stream
+        for answer in self._waiting.pop(symbol, ()):
+            self._answer(answer)
+        return self._streams[symbol, name]
 
     def _finish(self, lines: int) -> Recorded:
         if not self._streams:
@@ -209,8 +220,9 @@ class Recording:
                 f"{self._path}: the frames do not tell spot from USD-M: give --market spot or "
                 "--market usdm."
             )
-        for answer in self._answers:
-            self._answer(answer)  # received after the last frame
+        for answer in self._answers:  # received after the last frame
+            if self._has(answer.symbol):
+                self._answer(answer)
         done = Recorded(self._frames)
         done.notes += self._choose_trades()
         for stream in self._streams.values():
