@@ -138,6 +138,8 @@ class Registrations:
         self._orders_live = False
         self._refused: dict[Stream, Acked] = {}
         self._later: dict[Stream, int] = {}
+        self._keyed: set[Stream] = set()
+        self._keyless: set[Stream] = set()
         self._full_until = 0
 
     # --- what is wanted ---
@@ -216,6 +218,8 @@ class Registrations:
         for slot in self._slots.values():
             slot.machine.on(SlotEvent.LOST)
         self._slots.clear()
+        self._keyed.clear()
+        self._keyless.clear()
 
     def next(self, now_ns: int) -> Send | None:
         """Return the next message to send, None when nothing is due; ``due_at`` says when."""
@@ -257,14 +261,26 @@ class Registrations:
         slot.attempts = 0
         if event is SlotEvent.REFUSED:
             return self._refuse(stream, slot, control, now_ns)
+        self._note_key(stream, control)
         if slot.machine.on(event) is SlotState.FREE:
             del self._slots[stream]
+            self._keyless.discard(stream)
             # a slot was freed: a session found full early may have room again
             self._capacity = self._limits.registrations
         is_held = slot.machine.state is SlotState.HELD
         return Acked(stream, is_held, control.ack, control.code)
 
     # --- inside ---
+
+    def _note_key(self, stream: Stream, control: Control) -> None:
+        """Note a notice stream whose key was lost with its first answer: it is asked for anew."""
+        if control.key:
+            self._keyed.add(stream)
+            self._keyless.discard(stream)
+            return
+        is_notice = stream.tr_id in NOTICE_TRS
+        if is_notice and control.ack is Ack.ALREADY and stream not in self._keyed:
+            self._keyless.add(stream)
 
     def _refuse(self, stream: Stream, slot: _Slot, control: Control, now_ns: int) -> Acked:
         was = slot.machine.state
@@ -304,7 +320,9 @@ class Registrations:
             stream
             for stream, slot in sorted(self._slots.items(), key=lambda item: item[0])
             if slot.machine.state is SlotState.HELD
-            and not (stream in self._wanted and self._is_timely(stream))
+            and not (
+                stream in self._wanted and self._is_timely(stream) and stream not in self._keyless
+            )
         ]
 
     def _todo(self, now_ns: int) -> list[tuple[Stream, bool]]:

@@ -269,14 +269,14 @@ class KisSocket:
 
     def _control(self, control: Control, arrival: Arrival) -> None:
         acked = self._session.on_control(control, arrival.hop_ns, self._timing.jitter_ppm())
-        if control.key:
-            sealed, self._sealed = self._sealed, []
-            for earlier in sealed:
-                self._deliver(earlier)
         if acked is not None:
             if acked.ack in {Ack.UNREGISTERED, Ack.NOT_FOUND}:
                 self._reader.left(acked.stream)
             self._hear(acked, arrival)
+        if control.key:
+            sealed, self._sealed = self._sealed, []
+            for earlier in sealed:
+                self._deliver(earlier)
         self._woken.set()
 
     def _deliver(self, arrival: Arrival) -> None:

@@ -390,3 +390,25 @@ class LossyServer(RuleBasedStateMachine):
 
 LossyServer.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
 TestLossyServer = LossyServer.TestCase
+
+
+def test_a_notice_whose_key_was_lost_is_given_back_and_registered_anew():
+    registrations = opened()
+    registrations.want(NOTICE, 0)
+    now = 0
+
+    def sent():
+        nonlocal now
+        now = max(now + MS, registrations.due_at(now))
+        return registrations.next(now)
+
+    assert sent() == Send(NOTICE, register=True)
+    assert sent() == Send(NOTICE, register=True)  # the first answer, and the key in it, was lost
+    registrations.on_ack(answer(NOTICE, Ack.ALREADY), now)
+    assert sent() == Send(NOTICE, register=False)
+    registrations.on_ack(answer(NOTICE, Ack.UNREGISTERED), now)
+    assert sent() == Send(NOTICE, register=True)
+    registrations.on_ack(replace(answer(NOTICE, Ack.REGISTERED), key="k" * 32), now)
+    registrations.on_ack(answer(NOTICE, Ack.ALREADY), now)
+    assert registrations.settled
+    assert registrations.held == {NOTICE}

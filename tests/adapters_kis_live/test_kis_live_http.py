@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 import traceback
+from functools import partial
 
 import pytest
 from live_kis import SECOND, SECRETS, FastTime, live, settings
@@ -156,6 +157,51 @@ def test_a_row_of_failures_rests_the_endpoint_and_one_trial_wakes_it(tmp_path):
         assert one.http.breaker(requests.PRICE) is BreakerState.CLOSED
 
     check(tmp_path, body, numbers={"retries": 0})
+
+
+def test_after_a_refusal_for_haste_all_requests_wait(tmp_path):
+    async def body(one):
+        await one.http.ask(PRICE)
+        one.arm("early_limit", match="inquire-price")
+        with pytest.raises(errors.RateRefused):
+            await one.http.ask(PRICE)
+        started = one.fast()
+        await one.http.ask(BUY)
+        assert one.fast() - started >= 19 * SECOND
+
+    check(tmp_path, body, numbers={"retries": 0, "rate_wait_ns": 20 * SECOND})
+
+
+def test_a_redirection_is_not_followed(tmp_path):
+    reached = []
+
+    async def elsewhere(reader, writer):
+        reached.append(await reader.read(10))
+        writer.close()
+
+    async def redirect(port, reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(
+            f"HTTP/1.1 307 Temporary\r\nLocation: http://127.0.0.1:{port}/\r\n"
+            "Content-Length: 0\r\n\r\n".encode()
+        )
+        writer.close()
+
+    async def run():
+        other = await asyncio.start_server(elsewhere, "127.0.0.1", 0)
+        there = other.sockets[0].getsockname()[1]
+        server = await asyncio.start_server(partial(redirect, there), "127.0.0.1", 0)
+        config = settings(server.sockets[0].getsockname()[1], retries=0)
+        async with (
+            other,
+            server,
+            KisHttp(config, tmp_path, print, FastTime(50).timing()) as http,
+        ):
+            with pytest.raises(errors.MalformedAnswer, match="ONETAPE_KIS_REST_URL"):
+                await http.ask(requests.approval_key())
+
+    asyncio.run(run())
+    assert reached == []
 
 
 def test_who_is_cancelled_while_waiting_leaves_the_queue(tmp_path):

@@ -146,12 +146,17 @@ def test_streams_come_and_go_while_connected(tmp_path):
         await listener.until(is_live(listener, 2))
         listener.socket.unwant(TRADES)
         await listener.until(lambda: listener.socket.held == {BOOK})
+        await asyncio.sleep(0.05)
+        read = len(ticks(listener))
+        listener.socket.want(TRADES, 0)
+        await listener.until(lambda: len(ticks(listener)) > read)
+        assert all(not trades.gaps for trades in listener.of(Trades))
         listener.socket.market(is_open=False)
         await listener.until(lambda: not listener.socket.held)
         assert registered(one) == 0
         assert listener.socket.connections == 1
 
-    check(tmp_path, body, [TRADES])
+    check(tmp_path, body, [TRADES], *TICKING)
 
 
 @pytest.mark.parametrize(
@@ -201,6 +206,60 @@ def test_fills_are_opened_with_the_key_of_each_connection(tmp_path):
         return sum(notice.kind is NoticeKind.FILL for notice in listener.of(Notice))
 
     check(tmp_path, body, [NOTICE], *TICKING, second_session=SecondSession.WINS)
+
+
+def test_a_key_lost_with_its_answer_is_fetched_anew(tmp_path):
+    async def body(one, listener):
+        await listener.until(lambda: listener.socket.connections == 1)
+        await listener.until(is_live(listener, 1))
+        await one.http.ask(requests.order(ACCOUNT, OrderSide.BUY, CODE, "01", 3))
+        await listener.until(lambda: listener.of(Notice))
+        assert listener.socket.connections == 1
+        assert [acked.held for acked in listener.of(Acked)] == [True, False, True]
+
+    async def run():
+        async with live(tmp_path, *TICKING) as one:
+            one.arm("lost_ack", match="H0STCNI0")
+            async with listening(one, [CODE], [NOTICE]) as listener:
+                await body(one, listener)
+
+    asyncio.run(run())
+
+
+def test_a_fill_that_comes_before_its_key_waits_for_it(tmp_path):
+    async def body(one, listener):
+        await listener.until(is_live(listener, 1))
+        one.arm("lost_ack", match="H0STCNI0")
+        one.arm("dropped_socket")
+        await listener.until(lambda: not registered(one))
+        await listener.until(lambda: registered(one) == 1)
+        await one.http.ask(requests.order(ACCOUNT, OrderSide.BUY, CODE, "01", 3))
+        await listener.until(lambda: listener.of(Notice))
+        kinds = [type(each.value) for each in listener.heard]
+        assert kinds[:4] == [Link, Acked, Link, Link]
+        assert set(kinds[4 : kinds.index(Notice)]) == {Acked}
+        assert listener.of(Unreadable) == []
+
+    more = {"second_session": SecondSession.WINS}
+    check(tmp_path, body, [NOTICE], *TICKING, **more)
+
+
+def test_what_came_before_the_end_is_heard_before_the_end(tmp_path):
+    async def body(one, listener):
+        await listener.until(is_live(listener, 1))
+        (connection,) = one.server._connections.values()
+        for volume in range(1, 1_001):
+            send_trade(one, CODE, volume)
+        while not connection.outbox.empty():
+            await asyncio.sleep(0)
+        await connection.socket.close()
+        await listener.until(lambda: len(listener.of(Link)) >= 2)
+        await asyncio.sleep(0.05)
+        kinds = [type(each.value) for each in listener.heard]
+        assert kinds.count(Trades) == 1_000
+        assert kinds.index(Link, 1) > 1_000
+
+    check(tmp_path, body, [TRADES])
 
 
 def test_a_burst_of_two_thousand_frames_a_second_is_heard_whole(tmp_path):
@@ -321,13 +380,16 @@ def test_no_server_is_tried_with_growing_pauses_and_stop_ends_it(tmp_path):
 
 
 def test_an_error_of_the_callback_ends_the_run(tmp_path):
-    def fail(_heard):
-        raise ZeroDivisionError
+    async def wait(_one, listener):
+        await asyncio.wait([listener.running], timeout=1)
+        assert listener.running.done()
+
+    def fail(heard):
+        if isinstance(heard.value, Trades):
+            raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        check(
-            tmp_path, lambda _one, listener: listener.running, [TRADES], socket={"on_heard": fail}
-        )
+        check(tmp_path, wait, [TRADES], *TICKING, socket={"on_heard": fail})
 
 
 def test_no_log_error_or_value_shows_a_secret(tmp_path, caplog):

@@ -54,6 +54,19 @@ def test_a_token_that_kis_ends_is_replaced_once_for_all(tmp_path):
     check(tmp_path, body, numbers=SOON)
 
 
+def test_a_rejected_token_leaves_the_disk_even_if_no_other_comes(tmp_path):
+    async def body(one):
+        await one.http.ask(PRICE)
+        one.fast.jumped_ns += 2 * SECOND
+        one.arm("token_expiry")
+        one.arm("lost_reply", match="tokenP")
+        with pytest.raises(errors.VenueBusy):
+            await one.http.ask(PRICE)
+        assert TokenCache(tmp_path, one.config).load(0) is None
+
+    check(tmp_path, body, numbers=SOON | {"retries": 1})
+
+
 def test_a_token_rejected_within_the_minute_lets_orders_fail_and_questions_wait(tmp_path):
     async def body(one):
         await one.http.ask(PRICE)
