@@ -9,7 +9,8 @@ from decimal import Decimal
 from nautilus_trader.model import Currency, Money
 
 from strategies.capital.config import ConversionRules
-from strategies.markets.facts import RAW_DIGITS, RAW_ONE
+from strategies.capital.ledger import unit_raw
+from strategies.markets.facts import RAW_ONE
 from strategies.ports import Marks
 
 
@@ -38,7 +39,7 @@ class Conversion:
     def total(self, amounts_raw: Mapping[str, int]) -> Money | None:
         """Return the sum in the base currency, cut to its unit; None while a rate is missing."""
         base = Currency.from_str(self._rules.base)
-        unit = int(10 ** (RAW_DIGITS - base.precision))
+        unit = unit_raw(base)
         whole = 0
         for code, raw in amounts_raw.items():
             rate = self.rate(code)

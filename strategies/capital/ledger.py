@@ -24,6 +24,11 @@ _UNITS = tuple(int(10 ** (RAW_DIGITS - digits)) for digits in range(RAW_DIGITS +
 _SCALES = tuple((unit, RAW_ONE * unit, RAW_ONE * unit // 2) for unit in _UNITS)
 
 
+def unit_raw(currency: Currency) -> int:
+    """Return the smallest amount of a currency, raw."""
+    return _UNITS[currency.precision]
+
+
 def notional_raw(price_raw: int, quantity_raw: int, currency: Currency) -> int:
     """Return price times quantity in raw units, rounded half to even at the currency's precision.
 

@@ -25,7 +25,7 @@ from strategies.capital.brakes.losing_streak import LosingStreak
 from strategies.capital.config import CapitalConfig, ppb
 from strategies.capital.conversion import Conversion
 from strategies.capital.granting import Granting
-from strategies.capital.ledger import VenueLedger
+from strategies.capital.ledger import VenueLedger, unit_raw
 from strategies.capital.samples import Samples, profit_raw
 from strategies.capital.stages import Stages
 from strategies.markets.facts import PPB, InstrumentFacts
@@ -264,7 +264,7 @@ class Capital:
                 venue,
                 strategy,
                 *(
-                    Money.from_raw(raw - raw % _unit(ledger), currency)
+                    Money.from_raw(raw - raw % unit_raw(currency), currency)
                     for raw in (
                         self.allocation_raw(strategy, ledger),
                         ledger.reserved_raw.get(strategy, 0),
@@ -278,7 +278,7 @@ class Capital:
         marked = self._started_raw[venue] + sum(
             profit for (_, at), profit in profits.items() if at == venue
         )
-        marked -= marked % _unit(ledger)
+        marked -= marked % unit_raw(currency)
         amounts = (
             ledger.book_equity_raw(),
             ledger.free_raw(),
@@ -407,11 +407,6 @@ class Capital:
             words += f", times {stage / PPB:.2%} of its stage"
         if brake != PPB:
             words += f", times {brake / PPB:.2%} of the drawdown step"
-        raw = self.allocation_raw(strategy, ledger)
-        amount = Money.from_raw(raw - raw % _unit(ledger), ledger.currency)
+        raw, currency = self.allocation_raw(strategy, ledger), ledger.currency
+        amount = Money.from_raw(raw - raw % unit_raw(currency), currency)
         return AllocationSet(venue, strategy, base, share, amount, words)
-
-
-def _unit(ledger: VenueLedger) -> int:
-    """Return the smallest amount of the venue's currency, raw."""
-    return int(10 ** (16 - ledger.currency.precision))

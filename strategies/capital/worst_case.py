@@ -13,7 +13,7 @@ from nautilus_trader.model import Currency
 
 from strategies.capital.asks import money
 from strategies.capital.config import CapitalConfig, Method, ppb
-from strategies.capital.ledger import VenueLedger
+from strategies.capital.ledger import VenueLedger, unit_raw
 from strategies.markets.facts import PPB, MarketFacts
 
 
@@ -91,7 +91,7 @@ def _exposure_raw(config: CapitalConfig, ledger: VenueLedger) -> int:
         most.append(min(own, equity * ppb(config.weights[name]) // PPB) if fixed else own)
     kept = equity * ppb(rules.cash_share) // PPB
     rooms = (weighed, sum(most), rules.venue_max_raw.get(ledger.venue, equity), equity - kept)
-    unit = int(10 ** (16 - ledger.currency.precision))
+    unit = unit_raw(ledger.currency)
     return min(rooms) // unit * unit
 
 
