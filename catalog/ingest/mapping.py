@@ -39,7 +39,7 @@ def map_columns(names: Sequence[str], path: Path) -> dict[str, str]:
         meaning = _MEANINGS.get(plain(name))
         if meaning is None or (meaning == "time" and _redundant_time(name, found)):
             continue
-        if meaning in found:
+        if meaning in found and plain(found[meaning]) not in CLOSE_TIMES:
             raise BadInput(
                 f"{path}: columns {found[meaning]!r} and {name!r} both mean {meaning}: remove one."
             )

@@ -18,6 +18,7 @@ from catalog.columns import decimals_needed, from_floats, from_text, rounded
 from catalog.ingest.candles import Stamp, interval_text, parse_interval
 from catalog.ingest.importer import Options, import_files
 from catalog.ingest.instruments import Grid
+from catalog.ingest.mapping import map_columns, plain
 from catalog.store import Store
 from strategies.errors import BadInput
 
@@ -384,3 +385,11 @@ def test_rounding_is_half_away_from_zero() -> None:
         ["1.3", "1.4", "1.3"],
         2,
     )
+
+
+@pytest.mark.parametrize("order", [("open_time", "close_time"), ("Close Time", "Open Time")])
+def test_the_open_time_is_taken_wherever_it_stands(order: tuple[str, str]) -> None:
+    found = map_columns([*order, "open", "high", "low", "close", "volume"], Path("x.csv"))
+    assert plain(found["time"]) == "opentime"
+    with pytest.raises(BadInput, match="both mean time"):
+        map_columns(["date", *order], Path("x.csv"))
