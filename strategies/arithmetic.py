@@ -11,16 +11,18 @@ from decimal import (
     DivisionByZero,
     InvalidOperation,
     Overflow,
+    getcontext,
     localcontext,
     setcontext,
 )
 
 _DIGITS = 28
+_EXPONENT = 999_999
 _ARITHMETIC = Context(
     prec=_DIGITS,
     rounding=ROUND_HALF_EVEN,
-    Emin=-999_999,
-    Emax=999_999,
+    Emin=-_EXPONENT,
+    Emax=_EXPONENT,
     capitals=1,
     clamp=0,
     traps=[InvalidOperation, DivisionByZero, Overflow],
@@ -29,7 +31,16 @@ _ARITHMETIC = Context(
 
 def reset() -> None:
     """Take the run's arithmetic again, after foreign code may have changed it."""
-    setcontext(_ARITHMETIC.copy())
+    now = getcontext()
+    # Looked at first: this runs on every order, and a new context costs several times as much.
+    if (
+        now.prec != _DIGITS
+        or now.rounding != ROUND_HALF_EVEN
+        or now.Emax != _EXPONENT
+        or now.Emin != -_EXPONENT
+        or now.clamp
+    ):
+        setcontext(_ARITHMETIC.copy())
 
 
 @contextmanager
