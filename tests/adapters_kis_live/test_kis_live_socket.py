@@ -8,7 +8,7 @@ import pytest
 from live_kis import DAY, NOTICE, SECOND, SECRETS, listening, live
 from nautilus_trader.model import OrderBookDepth, OrderSide, QuoteTick
 
-from adapters.kis import errors, requests
+from adapters.kis import errors, inbox, requests
 from adapters.kis.config import Account, Secret
 from adapters.kis.frames import WidthChange
 from adapters.kis.market import Notice, NoticeKind
@@ -244,7 +244,28 @@ def test_a_fill_that_comes_before_its_key_waits_for_it(tmp_path):
     check(tmp_path, body, [NOTICE], *TICKING, **more)
 
 
-def test_what_came_before_the_end_is_heard_before_the_end(tmp_path):
+def test_a_fill_whose_key_never_comes_is_said_at_the_end(tmp_path):
+    async def body(one, listener):
+        await listener.until(lambda: registered(one) == 1)
+        await one.http.ask(requests.order(ACCOUNT, OrderSide.BUY, CODE, "01", 3))
+        await listener.until(lambda: listener.socket.inbox.arrived)
+        one.arm("dropped_socket")
+        await listener.until(lambda: len(listener.of(Link)) >= 2)
+        assert "its key never did" in str(listener.of(Unreadable)[0].error)
+        assert listener.of(Notice) == []
+
+    async def run():
+        async with live(tmp_path, *TICKING, speed=10) as one:
+            one.arm("lost_ack", match="H0STCNI0")
+            async with listening(one, [CODE], [NOTICE]) as listener:
+                await body(one, listener)
+
+    asyncio.run(run())
+
+
+def test_what_came_before_the_end_is_heard_before_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(inbox, "_TURN", 0)
+
     async def body(one, listener):
         await listener.until(is_live(listener, 1))
         (connection,) = one.server._connections.values()

@@ -39,6 +39,19 @@ def test_many_requests_and_a_second_client_share_one_token(tmp_path):
     check(tmp_path, body)
 
 
+def test_one_who_gives_up_does_not_end_the_renewal_for_others(tmp_path):
+    async def body(one):
+        first, second = (asyncio.create_task(one.http.ask(PRICE)) for _ in range(2))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        first.cancel()
+        await second
+        assert first.cancelled()
+        assert one.seen.requests["tokenP"] == 1
+
+    check(tmp_path, body)
+
+
 def test_a_token_that_kis_ends_is_replaced_once_for_all(tmp_path):
     async def body(one):
         await one.http.ask(PRICE)
