@@ -144,6 +144,7 @@ def test_streams_come_and_go_while_connected(tmp_path):
         await listener.until(is_live(listener, 1))
         listener.socket.want(BOOK, 1)
         await listener.until(is_live(listener, 2))
+        await listener.until(lambda: ticks(listener))
         listener.socket.unwant(TRADES)
         await listener.until(lambda: listener.socket.held == {BOOK})
         await asyncio.sleep(0.05)
