@@ -27,6 +27,7 @@ from scenarios.wiring import Universe, compose
 from strategies.messages import Command, Enter, Grant, OrderState, OrderUpdate
 from strategies.ports import Kind, message_id
 
+MINUTE_NS = 60_000_000_000
 RAW_COLUMNS = 9
 
 
@@ -99,16 +100,17 @@ def decision_us(universe: Universe, count: int) -> float:
     instrument_id = next(iter(universe.instruments))
     bar_type, price = BarType.from_str(universe.streams[0].topic), Price.from_str("900.0")
     quantity = Quantity.from_str("1.000")
-    made.marks.mark(instrument_id).event = Bar(bar_type, price, price, price, price, quantity, 1, 1)
+    mark = made.marks.mark(instrument_id)
     intent = Enter(instrument_id, OrderSide.BUY, "bench", quantity=quantity)
     spent, clock = 0, time.perf_counter_ns
     for i in range(count):
-        order_id = ClientOrderId(f"OT{i}")
+        order_id, ts_ns = ClientOrderId(f"OT{i}"), i * MINUTE_NS  # slower than any pace limit
+        mark.event = Bar(bar_type, price, price, price, price, quantity, ts_ns, ts_ns)
         started = clock()
-        answer = made.capital.on_intent("bars", intent, order_id, i)
+        answer = made.capital.on_intent("bars", intent, order_id, ts_ns)
         spent += clock() - started
         assert isinstance(answer, Grant), answer
         made.capital.on_order(
-            OrderUpdate("bars", order_id, instrument_id, OrderState.CANCELED, "", i)
+            OrderUpdate("bars", order_id, instrument_id, OrderState.CANCELED, "", ts_ns)
         )
     return spent / count / 1e3
