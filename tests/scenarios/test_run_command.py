@@ -95,6 +95,8 @@ def test_every_help_fits_and_shows_an_example(
 def test_an_interrupt_ends_the_run_as_failed_and_says_so(market: Settings, tmp_path: Path) -> None:
     (tmp_path / "stopper.py").write_text(
         "import os, signal\n"
+        # A shell that starts tests in the background lets them ignore Ctrl-C from birth.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from strategies.decider import Params, Strategy\n"
         "class Stopper(Strategy[Params]):\n"
         "    def on_trade(self, trade):\n"
