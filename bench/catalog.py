@@ -15,7 +15,7 @@ MOST_ROUNDS = 3
 
 
 def catalog(work: Path, scale: Scale) -> Iterator[Figure]:
-    """Measure what issue 3 asks of the catalog."""
+    """Measure importing, generating and querying, and the memory they take."""
     whole, half = work / "catalog", work / "half"
     frames, rows = scale.ticks // 4, scale.ticks
     _task("make", whole, frames=frames, trades=rows)

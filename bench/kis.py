@@ -7,7 +7,7 @@ from bench.measures import FULL, Facts, Figure, Scale, run_task
 
 
 def kis(work: Path, scale: Scale) -> Iterator[Figure]:
-    """Measure what issue 6 asks of the decoder."""
+    """Measure decoding of trade and book frames, and what mutated frames do to it."""
     is_full = scale.rounds >= FULL.rounds
     times = _task("decode", work, batches=200 if is_full else 20)
     yield Figure("KIS trade frame", times["trade_us"], "us", 5, note="text to TradeTick")
