@@ -1,0 +1,159 @@
+"""One node's connection to KIS: the request client and the socket, shared by its engine clients.
+
+Rule: it owns the life of both and decides nothing. What the socket hears is handed to the
+listeners in the order they asked; times in it are market time, only waits are on our clocks.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from nautilus_trader.model import InstrumentId
+
+from adapters.kis.config import KisConfig
+from adapters.kis.http import KisHttp
+from adapters.kis.order_events import Moment
+from adapters.kis.reading import FrameReader
+from adapters.kis.socket import Heard, KisSocket
+from adapters.kis.ticks import seoul_day
+from adapters.kis.timing import Timing
+
+
+class MarketClock(Protocol):
+    """How wall time maps to the venue's; both are UTC nanoseconds."""
+
+    def at(self, wall_ns: int) -> int:
+        """Return the market time of a wall time."""
+
+    def wall(self, market_ns: int) -> int:
+        """Return the wall time of a market time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """A span of market time in which market data is registered: from, until (exclusive), ns."""
+
+    start_ns: int
+    end_ns: int
+
+
+class KisGateway:
+    """Opened by the first client that connects, closed by the last one that leaves.
+
+    ``hours`` are the spans in which market data is registered, in order. ``failed`` is told once
+    of an error that people must act on; nothing more is heard after it.
+    """
+
+    def __init__(
+        self,
+        config: KisConfig,
+        cache_folder: Path,
+        say: Callable[[str], None],
+        *,
+        market: MarketClock,
+        instrument_ids: Mapping[str, InstrumentId],
+        hours: Sequence[Hours],
+        failed: Callable[[BaseException], None],
+        timing: Timing | None = None,
+    ) -> None:
+        self.config = config
+        self.say = say
+        self.instrument_ids = instrument_ids
+        self._market = market
+        self._hours = tuple(hours)
+        self._failed = failed
+        self._timing = timing or Timing()
+        self._listeners: list[Callable[[Heard], None]] = []
+        self._users = 0
+        self._tasks: list[asyncio.Task[None]] = []
+        self.http = KisHttp(config, cache_folder, say, self._timing)
+        self.reader = FrameReader(instrument_ids, seoul_day)
+        self.socket = KisSocket(
+            config,
+            self.reader,
+            self.http.approval_key,
+            self._hear,
+            say,
+            # receive stamps are market time; waits stay on the steady clock
+            replace(self._timing, wall_ns=self.market_ns),
+        )
+
+    # --- times ---
+
+    def market_ns(self) -> int:
+        """Return the market time now."""
+        return self._market.at(self._timing.wall_ns())
+
+    def moment(self) -> Moment:
+        """Return now on both clocks."""
+        wall_ns = self._timing.wall_ns()
+        return Moment(self._market.at(wall_ns), wall_ns)
+
+    def day(self) -> str:
+        """Return the market's date in Seoul, YYYYMMDD."""
+        return seoul_day(self.market_ns())
+
+    @property
+    def timing(self) -> Timing:
+        """Return our clocks and the sleep that goes with them."""
+        return self._timing
+
+    async def sleep_until(self, market_ns: int) -> None:
+        """Sleep until a market time."""
+        while (left := self._market.wall(market_ns) - self._timing.wall_ns()) > 0:
+            await self._timing.sleep_ns(left)
+
+    # --- life ---
+
+    def listen(self, listener: Callable[[Heard], None]) -> None:
+        """Have everything the socket hears handed to ``listener``, after earlier listeners."""
+        self._listeners.append(listener)
+
+    async def open(self) -> None:
+        """Open requests and socket for one more user. Raises an error of the tree."""
+        self._users += 1
+        if self._users > 1:
+            return
+        await self.http.__aenter__()
+        self._tasks = [
+            asyncio.create_task(self._run_socket()),
+            asyncio.create_task(self._keep_hours()),
+        ]
+
+    async def close(self) -> None:
+        """Close both when the last user leaves; what came before is delivered."""
+        self._users -= 1
+        if self._users != 0:
+            return
+        self.socket.stop()
+        socket, hours = self._tasks
+        hours.cancel()
+        await asyncio.gather(socket, hours, return_exceptions=True)
+        await self.http.__aexit__(None, None, None)
+
+    def _hear(self, heard: Heard) -> None:
+        for listener in self._listeners:
+            listener(heard)
+
+    async def _run_socket(self) -> None:
+        try:
+            await self.socket.run()
+        except asyncio.CancelledError:
+            raise
+        # Whatever ends the socket ends the node's hearing: told, because a task dies silently.
+        except BaseException as error:  # noqa: BLE001 - see above
+            self._failed(error)
+            if not isinstance(error, Exception):
+                raise
+
+    async def _keep_hours(self) -> None:
+        """Open and close the market for the registrations as the hours say."""
+        for span in self._hours:
+            if span.end_ns <= self.market_ns():
+                continue
+            await self.sleep_until(span.start_ns)
+            self.socket.market(is_open=True)
+            await self.sleep_until(span.end_ns)
+            self.socket.market(is_open=False)
