@@ -143,7 +143,7 @@ class KisGateway:
         except asyncio.CancelledError:
             raise
         # Whatever ends the socket ends the node's hearing: told, because a task dies silently.
-        except BaseException as error:  # noqa: BLE001 - see above
+        except BaseException as error:
             self._failed(error)
             if not isinstance(error, Exception):
                 raise
