@@ -40,7 +40,9 @@ class Hours:
 
 
 class KisGateway:
-    """Opened by the first client that connects, closed by the last one that leaves.
+    """Opened by the first user that comes, closed by the last one that leaves.
+
+    A user that only asks (``open_requests``) needs no socket; it starts with the first client.
 
     ``hours`` are the spans in which market data is registered, in order. ``failed`` is told once
     of an error that people must act on; nothing more is heard after it.
@@ -111,12 +113,17 @@ class KisGateway:
         """Have everything the socket hears handed to ``listener``, after earlier listeners."""
         self._listeners.append(listener)
 
-    async def open(self) -> None:
-        """Open requests and socket for one more user. Raises an error of the tree."""
+    async def open_requests(self) -> None:
+        """Open what asks KIS for one more user, and leave the socket as it is."""
         self._users += 1
-        if self._users > 1:
+        if self._users == 1:
+            await self.http.__aenter__()
+
+    async def open(self) -> None:
+        """Open requests and socket for one more user."""
+        await self.open_requests()
+        if self._tasks:
             return
-        await self.http.__aenter__()
         self._tasks = [
             asyncio.create_task(self._run_socket()),
             asyncio.create_task(self._keep_hours()),
@@ -127,10 +134,11 @@ class KisGateway:
         self._users -= 1
         if self._users != 0:
             return
-        self.socket.stop()
-        socket, hours = self._tasks
-        hours.cancel()
-        await asyncio.gather(socket, hours, return_exceptions=True)
+        if self._tasks:
+            self.socket.stop()
+            self._tasks[-1].cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._tasks = []
         await self.http.__aexit__(None, None, None)
 
     def _hear(self, heard: Heard) -> None:
