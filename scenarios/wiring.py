@@ -94,10 +94,15 @@ class Composition:
 
 def resolve(scenario: Scenario, store: Store) -> Universe:
     """Look up a scenario's instruments and streams; raises BadInput for what is not there."""
-    with _importable(scenario.folder), arithmetic():
-        classes = {table.name: _load_class(table, scenario) for table in scenario.table.strategies}
+    classes = load_classes(scenario)
     with arithmetic():
         return _resolve(scenario, store, classes)
+
+
+def load_classes(scenario: Scenario) -> dict[str, type[AnyStrategy]]:
+    """Import each strategy's class; raises BadInput where there is none."""
+    with _importable(scenario.folder), arithmetic():
+        return {table.name: _load_class(table, scenario) for table in scenario.table.strategies}
 
 
 def _resolve(
@@ -108,23 +113,25 @@ def _resolve(
     traded: dict[str, tuple[InstrumentId, ...]] = {}
     topics: dict[str, tuple[Topic, ...]] = {}
     for table in scenario.table.strategies:
-        traded[table.name] = _instruments(table, known, scenario)
+        traded[table.name] = traded_by(table, known, scenario)
         listed = [
             _topic(text, instrument_id, infos, scenario)
             for instrument_id in traded[table.name]
             for text in table.streams
         ]
-        topics[table.name] = _heard(classes[table.name], table.name, listed, scenario)
+        topics[table.name] = heard_by(classes[table.name], table.name, listed, scenario)
     order = dict.fromkeys(i for ids in traded.values() for i in ids)
     wanted = {(kind, topic) for each in topics.values() for kind, topic, _ in each}
     chosen = _chosen(topics, order, infos, scenario)
     start_ns, end_ns = _window(scenario, chosen)
-    specs = {name: _venue(name, table, scenario) for name, table in _venues(scenario, order)}
+    specs = {
+        name: venue_spec(name, table, scenario) for name, table in venue_tables(scenario, order)
+    }
     markets = {}
     for name, spec in specs.items():
         market = market_of(spec, start_ns, end_ns)
         here = [known[i] for i in order if i.venue.value == name]
-        markets[name] = _in_their_currency(market, spec, here, scenario)
+        markets[name] = in_their_currency(market, spec, here, scenario)
     instruments = {i: known[i] for i in order}
     streams = tuple(
         _stream(info, known[info.instrument_id], store, (info.kind, info.topic) in wanted)
@@ -149,11 +156,11 @@ def _resolve(
         },
         moved_by=_moved_by(chosen),
     )
-    _prove(universe)
+    prove(universe)
     return universe
 
 
-def _in_their_currency(
+def in_their_currency(
     market: MarketFacts, spec: VenueSpec, traded: Sequence[Instrument], scenario: Scenario
 ) -> MarketFacts:
     """Return a venue's facts in the currency its instruments are quoted in: a ledger keeps one."""
@@ -172,7 +179,7 @@ def _in_their_currency(
     return replace(market, currency=quoted[codes[0]])
 
 
-def _prove(universe: Universe) -> None:
+def prove(universe: Universe) -> None:
     """Make everything once and throw it away: what cannot be made is bad input, not a run."""
     for table in universe.scenario.table.strategies:
         _strategy(table, universe)
@@ -180,7 +187,7 @@ def _prove(universe: Universe) -> None:
     make_config(ground_of(universe))
 
 
-def _heard(
+def heard_by(
     cls: type[AnyStrategy], name: str, listed: Sequence[Topic], scenario: Scenario
 ) -> tuple[Topic, ...]:
     """Return the streams a strategy listed and has a handler for."""
@@ -232,9 +239,10 @@ def _moved_by(chosen: Sequence[StreamInfo]) -> dict[str, frozenset[StreamKind]]:
     return moved
 
 
-def _instruments(
+def traded_by(
     table: StrategyTable, known: Mapping[InstrumentId, Instrument], scenario: Scenario
 ) -> tuple[InstrumentId, ...]:
+    """Return the instruments a strategy's names and patterns mean, in the order it lists them."""
     names = sorted(str(instrument_id) for instrument_id in known)
     found: dict[InstrumentId, None] = {}
     for pattern in table.instruments:
@@ -309,15 +317,17 @@ def _venue_table(instrument_id: InstrumentId, scenario: Scenario) -> VenueTable:
     return table
 
 
-def _venues(
+def venue_tables(
     scenario: Scenario, order: Mapping[InstrumentId, None]
 ) -> Iterator[tuple[str, VenueTable]]:
+    """Yield the tables of the venues that are traded on."""
     names = dict.fromkeys(instrument_id.venue.value for instrument_id in order)
     for name in names:
         yield name, scenario.table.venues[name]
 
 
-def _venue(name: str, table: VenueTable, scenario: Scenario) -> VenueSpec:
+def venue_spec(name: str, table: VenueTable, scenario: Scenario) -> VenueSpec:
+    """Return what a venue's table says; raises BadInput for an unknown venue."""
     kind = VENUE_KINDS.get(name)
     if kind is None:
         raise BadInput(
