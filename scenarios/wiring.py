@@ -34,7 +34,8 @@ from strategies.arithmetic import arithmetic, reset
 from strategies.capital.manager import Capital
 from strategies.decider import ParamError, Params, Setup, Strategy
 from strategies.errors import BadInput
-from strategies.host.core import AnyStrategy, Host, Subscription, handles
+from strategies.host.core import Host, Subscription, handles
+from strategies.host.deciders import AnyStrategy
 from strategies.host.faults import one_line, place_of
 from strategies.host.marks import LastPrices
 from strategies.markets import binance

@@ -10,9 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import islice
 from operator import attrgetter
-from typing import NoReturn, assert_never
+from typing import assert_never
 
 from nautilus_trader.model import (
     Bar,
@@ -24,10 +23,9 @@ from nautilus_trader.model import (
 )
 
 from strategies.arithmetic import reset
-from strategies.decider import Params, Strategy
+from strategies.decider import Strategy
 from strategies.errors import DeciderFailed, InvariantBroken, OnetapeError
-from strategies.host.faults import one_line, place_of
-from strategies.host.intents import wrong_with
+from strategies.host.deciders import AnyStrategy, Deciders
 from strategies.host.marks import LastPrices, Mark
 from strategies.host.orders import KnownOrders, repeated
 from strategies.messages import (
@@ -68,7 +66,6 @@ from strategies.ports import (
 )
 
 type MarketEvent = TradeTick | QuoteTick | Bar
-type AnyStrategy = Strategy[Params]
 
 CAPITAL = "capital"
 HANDLERS = {
@@ -77,8 +74,6 @@ HANDLERS = {
     StreamKind.BARS: "on_bar",
 }
 MESSAGES_PER_DELIVERY_MAX = 1 << ID_BITS
-INTENTS_PER_ANSWER_MAX = 100_000
-"""More than this from one handler is a loop without an end."""
 FOLLOW_UPS_MAX = 1_000
 """How often an answer to a refusal may be refused and answered again before we call it a loop."""
 
@@ -137,6 +132,7 @@ class Host:
         salt: str,
     ) -> None:
         self._strategies: Mapping[str, AnyStrategy] = {s.name: s for s in strategies}
+        self._deciders = Deciders(self._strategies, lambda: self.seq)
         marks.know(self._strategies)
         self._capital = capital
         self._journal = journal
@@ -197,7 +193,7 @@ class Host:
         self._busy = True
         self._change(self._capital.on_start(ts_ns), ts_ns, entry_id, entry_id)
         for name, strategy in self._strategies.items():
-            intents = self._call(name, strategy.on_start, ts_ns)
+            intents = self._deciders.call(name, strategy.on_start, ts_ns)
             self._decide(name, intents, ts_ns, entry_id, entry_id)
         self._drain()
 
@@ -221,6 +217,7 @@ class Host:
         stamp, mark = self._stamps.append, route.mark
         ((name, handler),) = route.handlers
         begin, decide, drain = self._begin, self._carry_out_all, self._drain
+        blame = self._deciders.blame
 
         def on_event(event: MarketEvent) -> None:
             try:
@@ -231,8 +228,8 @@ class Host:
                     if not intents:
                         return
                 # A decider is foreign code: whatever it raises is its failure, said by name.
-                except BaseException as error:  # noqa: BLE001 - passed on by _blame
-                    self._blame(name, error, f"in {method} on {event}")
+                except BaseException as error:
+                    raise blame(name, error, f"in {method} on {event}") from error
                 decide(name, intents, event.ts_init, begin(event, route))
                 drain()
             # Everything: the engine would log and swallow it, so the shell keeps it instead.
@@ -250,6 +247,7 @@ class Host:
         routes, method = self._routes[kind], HANDLERS[kind]
         stamp = self._stamps.append
         begin, decide, drain = self._begin, self._carry_out_all, self._drain
+        blame = self._deciders.blame
         find = attrgetter("bar_type" if kind is StreamKind.BARS else "instrument_id")
 
         def on_event(event: MarketEvent) -> None:
@@ -264,8 +262,8 @@ class Host:
                         if not intents:
                             continue
                     # As in _one_listener.
-                    except BaseException as error:  # noqa: BLE001 - passed on by _blame
-                        self._blame(name, error, f"in {method} on {event}")
+                    except BaseException as error:
+                        raise blame(name, error, f"in {method} on {event}") from error
                     cause = cause or begin(event, route)
                     decide(name, intents, event.ts_init, cause)
                 if cause:
@@ -305,7 +303,9 @@ class Host:
         if timer.owner == CAPITAL:
             self._change(self._capital.on_timer(timer), timer.ts_ns, entry_id, entry_id)
         else:
-            intents = self._call(timer.owner, self._strategies[timer.owner].on_timer, timer)
+            intents = self._deciders.call(
+                timer.owner, self._strategies[timer.owner].on_timer, timer
+            )
             self._decide(timer.owner, intents, timer.ts_ns, entry_id, entry_id)
         self._drain()
 
@@ -385,7 +385,7 @@ class Host:
         self._change(self._capital.on_fill(fill), fill.ts_ns, entry_id, workflow)
         strategy = self._strategies[fill.strategy]
         strategy.fold_fill(fill)
-        intents = self._call(fill.strategy, strategy.on_fill, fill)
+        intents = self._deciders.call(fill.strategy, strategy.on_fill, fill)
         self._decide(fill.strategy, intents, fill.ts_ns, entry_id, workflow)
 
     def _update(self, entry_id: int, update: OrderUpdate) -> None:
@@ -399,7 +399,7 @@ class Host:
         self._change(self._capital.on_order(update), update.ts_ns, entry_id, workflow)
         strategy = self._strategies[update.strategy]
         strategy.fold_order(update)
-        intents = self._call(update.strategy, strategy.on_order, update)
+        intents = self._deciders.call(update.strategy, strategy.on_order, update)
         self._decide(update.strategy, intents, update.ts_ns, entry_id, workflow)
 
     def _decide(
@@ -411,7 +411,7 @@ class Host:
         work = deque([(cause, intents, 0)])
         while work:
             cause_id, batch, rounds = work.popleft()
-            for intent in self._read(name, batch):
+            for intent in self._deciders.read(name, batch):
                 entry_id = self._next_id()
                 self._journal.append(entry_id, ts_ns, Kind.INTENT, name, cause_id, workflow, intent)
                 self.counts.decisions += 1
@@ -419,7 +419,7 @@ class Host:
                 if refused is None:
                     continue
                 refusal_id, refusal = refused
-                answer = self._call(name, self._strategies[name].on_refusal, refusal)
+                answer = self._deciders.call(name, self._strategies[name].on_refusal, refusal)
                 if answer is None:
                     continue
                 if rounds == FOLLOW_UPS_MAX:
@@ -450,33 +450,6 @@ class Host:
                     self._ask(change.strategy, leave, ts_ns, entry_id, workflow)
                 case _:
                     pass  # its journal entry is what it is for
-
-    def _read(self, name: str, batch: Iterable[Intent]) -> Iterable[Intent]:
-        """Take what a handler returned out of its list, set or generator, and look at its form."""
-        # The usual answer is a tuple; asking for the protocol costs as much as the whole look.
-        if type(batch) is not tuple and not isinstance(batch, Iterable):
-            raise DeciderFailed(
-                f"strategy {name} returned {one_line(repr(batch))} (delivery {self.seq}); return "
-                "a list of intents, or None."
-            )
-        try:
-            intents = tuple(islice(batch, INTENTS_PER_ANSWER_MAX + 1))
-        # As in _call: the generator is the decider's code.
-        except BaseException as error:  # noqa: BLE001 - passed on by _blame
-            self._blame(name, error, "while its intents were read")
-        if len(intents) > INTENTS_PER_ANSWER_MAX:
-            raise DeciderFailed(
-                f"strategy {name} returned more than {INTENTS_PER_ANSWER_MAX:,} intents at "
-                f"delivery {self.seq}; end its loop."
-            )
-        for intent in intents:
-            wrong = wrong_with(intent, self._strategies[name].instruments)
-            if wrong is not None:
-                raise DeciderFailed(
-                    f"strategy {name} returned {one_line(repr(intent))} (delivery {self.seq}): "
-                    f"{wrong}."
-                )
-        return intents
 
     def _carry_out(
         self, name: str, intent: Intent, ts_ns: int, intent_id: int, workflow: int
@@ -550,21 +523,3 @@ class Host:
                 f"delivery {self.seq}; let them return fewer intents at once."
             )
         return self._k
-
-    def _call[T, R](self, name: str, handler: Callable[[T], R], value: T) -> R:
-        try:
-            return handler(value)
-        # A decider is foreign code: whatever it raises is its failure, said by name.
-        except BaseException as error:  # noqa: BLE001 - passed on by _blame
-            self._blame(name, error, f"in {handler.__name__} on {value}")
-
-    def _blame(self, name: str, error: BaseException, where: str) -> NoReturn:
-        """Raise a decider's error as its failure; the user's Ctrl-C is nobody's."""
-        if isinstance(error, KeyboardInterrupt):
-            raise error
-        place = place_of(error, type(self._strategies.get(name)).__module__)
-        raise DeciderFailed(
-            f"strategy {name} raised {type(error).__name__}: {one_line(str(error))} {place}"
-            f"{one_line(where)} (delivery {self.seq}); mend the strategy and run again (--debug "
-            "shows the traceback)."
-        ) from error
