@@ -16,9 +16,10 @@ from adapters.kis.config import KisConfig
 from adapters.kis.http import KisHttp
 from adapters.kis.order_events import Moment
 from adapters.kis.reading import FrameReader
-from adapters.kis.socket import Heard, KisSocket
+from adapters.kis.socket import Heard, KisSocket, Link
 from adapters.kis.ticks import seoul_day
-from adapters.kis.timing import Timing
+from adapters.kis.timing import SECOND, Timing, first_of
+from strategies.errors import RunFailed
 
 
 class MarketClock(Protocol):
@@ -70,6 +71,9 @@ class KisGateway:
         self._listeners: list[Callable[[Heard], None]] = []
         self._users = 0
         self._tasks: list[asyncio.Task[None]] = []
+        self._stamped_ns = 0
+        self._linked = asyncio.Event()
+        self._failure: BaseException | None = None
         self.http = KisHttp(config, cache_folder, say, self._timing)
         self.reader = FrameReader(instrument_ids, seoul_day)
         self.socket = KisSocket(
@@ -79,7 +83,7 @@ class KisGateway:
             self._hear,
             say,
             # receive stamps are market time; waits stay on the steady clock
-            replace(self._timing, wall_ns=self.market_ns),
+            replace(self._timing, wall_ns=self.stamp_ns),
         )
 
     # --- times ---
@@ -87,6 +91,11 @@ class KisGateway:
     def market_ns(self) -> int:
         """Return the market time now."""
         return self._market.at(self._timing.wall_ns())
+
+    def stamp_ns(self) -> int:
+        """Return the market time now for a receive stamp: never before the stamp before it."""
+        self._stamped_ns = max(self._stamped_ns, self.market_ns())
+        return self._stamped_ns
 
     def moment(self) -> Moment:
         """Return now on both clocks."""
@@ -129,6 +138,31 @@ class KisGateway:
             asyncio.create_task(self._keep_hours()),
         ]
 
+    async def linked(self) -> None:
+        """Wait until the socket's first connection has been open.
+
+        Raises what ended the socket instead, or RunFailed after ``link_wait_ns``; people are told
+        of either.
+        """
+        limit_ns = self.config.limits.link_wait_ns
+        first: asyncio.Future[object] = asyncio.ensure_future(self._linked.wait())
+        if not await first_of(first, self._timing.sleep_ns(limit_ns)):
+            self.fail(
+                RunFailed(
+                    f"{self.config.ws_url} opened no WebSocket within {limit_ns // SECOND} s: "
+                    "check ONETAPE_KIS_WS_URL and the network, or whether KIS is under maintenance."
+                )
+            )
+        if self._failure is not None:
+            raise self._failure
+
+    def fail(self, error: BaseException) -> None:
+        """Tell of an error that people must act on, once; waiting for the socket ends with it."""
+        if self._failure is None:
+            self._failure = error
+            self._failed(error)
+        self._linked.set()
+
     async def close(self) -> None:
         """Close both when the last user leaves; what came before is delivered."""
         self._users -= 1
@@ -142,6 +176,8 @@ class KisGateway:
         await self.http.__aexit__(None, None, None)
 
     def _hear(self, heard: Heard) -> None:
+        if isinstance(heard.value, Link) and heard.value.is_open:
+            self._linked.set()
         for listener in self._listeners:
             listener(heard)
 
@@ -152,7 +188,7 @@ class KisGateway:
             raise
         # Whatever ends the socket ends the node's hearing: told, because a task dies silently.
         except BaseException as error:
-            self._failed(error)
+            self.fail(error)
             if not isinstance(error, Exception):
                 raise
 

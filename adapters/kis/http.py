@@ -131,6 +131,7 @@ class KisHttp:
         turn = self._queue(endpoint)
         if not breaker.allows(self._timing.steady_ns()):
             self._budget.withdraw(turn)
+            turn.cancel()
             raise NotSent(f"KIS failed to answer {endpoint.name} several times: it rests a while.")
         try:
             await turn

@@ -71,6 +71,7 @@ TABLE: dict[str, Limit] = {
     "frame_bytes": _same(512 * 1024, "[U] frames above 8 KB seen", "2026-09-30", _R),
     "backoff_first_ns": _same(1 * _S, "[N] loops are blocked; no number", "2026-02-24", _A),
     "backoff_cap_ns": _same(60 * _S, "[S]", "2026-02-24", _A),
+    "link_wait_ns": _same(30 * _S, "[S] a node that hears nothing by then stops", "2026-11-20", _A),
     "stable_after_ns": _same(60 * _S, "[S] back-off starts anew after this", "2026-11-20", _A),
     "in_use_wait_ns": _same(5 * _S, "[U] stale sessions live seconds to minutes", "2026-09-30", _R),
     "connects": _same(10, "[S] most connections a window", "2026-02-24", _A),
@@ -140,6 +141,7 @@ class Limits:
     frame_bytes: int
     backoff_first_ns: int
     backoff_cap_ns: int
+    link_wait_ns: int
     stable_after_ns: int
     in_use_wait_ns: int
     connects: int

@@ -187,6 +187,14 @@ class Registrations:
         return tuple(stream for stream in self._due() if stream not in self._slots)
 
     @property
+    def beyond(self) -> tuple[Stream, ...]:
+        """Return what is wanted and has no chance of a slot while the rest is wanted."""
+        notices = [stream for stream in self._wanted if stream.tr_id in NOTICE_TRS]
+        data = [(rank, stream) for stream, rank in self._wanted.items() if stream not in notices]
+        room = max(self._limits.registrations - len(notices), 0)
+        return tuple(stream for _, stream in sorted(data)[room:])
+
+    @property
     def settled(self) -> bool:
         """Tell whether nothing is pending and nothing more can be registered."""
         pending = any(

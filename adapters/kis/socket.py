@@ -134,6 +134,11 @@ class KisSocket:
         return self._registrations.held
 
     @property
+    def beyond(self) -> tuple[Stream, ...]:
+        """Return the wanted streams that all slots are taken before, the least urgent last."""
+        return self._registrations.beyond
+
+    @property
     def connections(self) -> int:
         """Return how often a connection was asked for."""
         return self._session.connections
