@@ -7,6 +7,7 @@ KIS's sample repository, stocks_info (width lists of both scripts), 2026-07-09.
 
 import io
 import zipfile
+import zlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,6 +35,9 @@ NXT_FILES: dict[Board, str] = {
 
 HEAD_BYTES = 61
 TAIL_BYTES: dict[Board, int] = {Board.KOSPI: 227, Board.KOSDAQ: 221}
+
+MASTER_BYTES = 64 * 1024 * 1024
+"""An unpacked master larger than this (KOSPI's has 0.8 MB) is none."""
 
 type Columns = dict[str, tuple[int, int]]
 
@@ -136,12 +140,14 @@ def unzip(archive: bytes, name: str) -> bytes:
     """Return the one file of a downloaded master archive. Raises BadInput."""
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            (member,) = opened.namelist()
-            return opened.read(member)
-    except (zipfile.BadZipFile, ValueError, OSError, RuntimeError, NotImplementedError):
-        raise BadInput(
-            f"{name} is no master archive of KIS: check ONETAPE_KIS_MASTER_URL and fetch it again."
-        ) from None
+            (member,) = opened.infolist()
+            if member.file_size <= MASTER_BYTES:
+                return opened.read(member)
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError):
+        pass  # told like an archive that unpacks to more than any master
+    raise BadInput(
+        f"{name} is no master archive of KIS: check ONETAPE_KIS_MASTER_URL and fetch it again."
+    )
 
 
 def read_master(
@@ -265,7 +271,7 @@ def equity(listing: Listing, facts: PriceFacts | None = None, *, ts_ns: int = 0)
         price_increment=plain.price_increment,
         ts_event=ts_ns,
         ts_init=ts_ns,
-        isin=listing.isin,
+        isin=listing.isin or None,
         lot_size=Quantity.from_int(listing.lot),
         max_price=Price.from_int(facts.upper) if facts is not None and bounded else None,
         min_price=Price.from_int(facts.lower) if facts is not None and bounded else None,

@@ -113,6 +113,9 @@ TABLE: dict[str, Limit] = {
     "page_daily_bars": _same(100, "[R] inquire_daily_itemchartprice", "2026-07-09", _O),
     "page_trades": _same(30, "[R] inquire_ccnl", "2026-07-09", _O),
     "pages": _same(100, "[S] most pages followed in one question", "2026-11-20", _A),
+    "past_minutes_days": _same(365, "[R] about one year of minute bars", "2026-07-09", _R),
+    # master files
+    "master_timeout_ns": _same(15 * _S, "[S] one download", "2026-11-20", _A),
     # orders
     "unknown_absent_ns": _same(
         10 * _S, "[S] an order not listed by then is lost", "2026-11-20", _A
@@ -176,6 +179,8 @@ class Limits:
     page_daily_bars: int
     page_trades: int
     pages: int
+    past_minutes_days: int
+    master_timeout_ns: int
     unknown_absent_ns: int
     unknown_lists: int
     match_window_ns: int

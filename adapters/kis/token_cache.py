@@ -16,6 +16,7 @@ import msgspec
 
 from adapters.kis.config import KisConfig, Secret
 from adapters.kis.parse import Token
+from adapters.kis.private_files import make_folder, write_private
 from strategies.errors import BadInput
 
 
@@ -47,20 +48,10 @@ class TokenCache:
 
     def store(self, token: Token) -> None:
         """Replace the stored token. Raises BadInput where the disk is full or not writable."""
-        draft = self.path.with_suffix(f".{os.getpid()}.tmp")
         content = msgspec.json.encode(_Stored(token.text.reveal(), token.expires_ns))
         try:
-            self._make_folder()
-            draft.unlink(missing_ok=True)
-            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.path)
+            write_private(self.path, content)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)
             raise self._unwritable(error) from None
 
     def drop(self, text: Secret) -> None:
@@ -77,7 +68,7 @@ class TokenCache:
         The lock ends with the process, so that one that was killed blocks nobody.
         """
         try:
-            self._make_folder()
+            make_folder(self.path.parent)
             handle = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise self._unwritable(error) from None
@@ -85,9 +76,6 @@ class TokenCache:
             yield _try_lock(handle)
         finally:
             os.close(handle)
-
-    def _make_folder(self) -> None:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _unwritable(self, error: OSError) -> BadInput:
         why = "the disk is full" if error.errno == errno.ENOSPC else (error.strerror or "it failed")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from nautilus_trader.model import Price, Quantity
 
+from adapters.kis import instruments
 from adapters.kis.instruments import (
     TAIL_BYTES,
     TAILS,
@@ -143,6 +144,26 @@ def test_archives():
     for bad in (b"", b"<html>", packed.getvalue()[:-30]):
         with pytest.raises(BadInput, match=r"kospi_code\.mst\.zip"):
             unzip(bad, "kospi_code.mst.zip")
+
+
+def test_an_archive_is_refused_before_it_fills_the_memory(monkeypatch):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("kospi_code.mst", bytes(10_000))
+    assert len(unzip(packed.getvalue(), "kospi_code.mst.zip")) == 10_000
+    monkeypatch.setattr(instruments, "MASTER_BYTES", 9_999)
+    with pytest.raises(BadInput, match="no master archive"):
+        unzip(packed.getvalue(), "kospi_code.mst.zip")
+
+
+def test_a_damaged_stream_in_a_whole_archive_is_refused():
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("kospi_code.mst", bytes(range(256)) * 40)
+    damaged = bytearray(packed.getvalue())
+    damaged[60:80] = bytes(20)
+    with pytest.raises(BadInput, match="no master archive"):
+        unzip(bytes(damaged), "kospi_code.mst.zip")
 
 
 def test_an_equity_carries_its_facts():

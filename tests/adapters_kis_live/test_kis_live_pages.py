@@ -21,7 +21,7 @@ SMALL = {"requests_per_s": 1_000, "order_page": 3, "balance_page": 2, "cancellab
 
 def check(folder, body, codes=(CODE,)):
     async def run():
-        async with live(folder, *EVENTS, limits=SMALL, codes=codes, speed=200) as one:
+        async with live(folder, *EVENTS, limits=SMALL, codes=codes, speed=20) as one:
             await body(one)
 
     asyncio.run(run())
@@ -74,7 +74,7 @@ def test_holdings_come_in_pages(tmp_path):
 
 def test_a_list_that_breaks_off_is_incomplete(tmp_path):
     async def broken():
-        async with live(tmp_path, *EVENTS, limits=SMALL, speed=200) as one:
+        async with live(tmp_path, *EVENTS, limits=SMALL, speed=20) as one:
             place(one, 7)
 
             class Breaking:
