@@ -15,6 +15,7 @@ from strategies.messages import (
     AllocationSet,
     BrakePulled,
     BrakeReleased,
+    CashCorrection,
     Flatten,
     Grant,
     Limit,
@@ -23,6 +24,7 @@ from strategies.messages import (
     Revoke,
     StageChanged,
     StrategySample,
+    StrategyStopped,
     TotalSample,
     VenueSample,
 )
@@ -141,6 +143,8 @@ class CapitalBooks:
     grants: int = 0
     forced: list[tuple[int, Revoke | Flatten]] = field(default_factory=list)
     repeated_fills: int = 0
+    corrections: list[CashCorrection] = field(default_factory=list)
+    stopped: list[StrategyStopped] = field(default_factory=list)
     _refusals: dict[tuple[Limit, str], RefusalCount] = field(default_factory=dict)
 
     def refusals(self) -> Sequence[RefusalCount]:
@@ -195,6 +199,10 @@ class CapitalBooks:
                 self.grants += 1
             case RepeatedFill():
                 self.repeated_fills += 1
+            case CashCorrection() as correction:
+                self.corrections.append(correction)
+            case StrategyStopped() as stopped:
+                self.stopped.append(stopped)
 
     def _brake(self, change: BrakePulled | BrakeReleased, ts_ns: int) -> None:
         """Begin or end the time of a brake; one pulled further ends one time and begins another."""

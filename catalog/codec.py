@@ -59,7 +59,7 @@ MESSAGES: tuple[type, ...] = tuple(
 )
 """Every message class, in the order of its definition."""
 
-TEXT_KINDS = frozenset({Kind.MARKET, Kind.GAP, Kind.FAULT, Kind.ENDED})
+TEXT_KINDS = frozenset({Kind.MARKET, Kind.ENDED})
 """Kinds whose message is plain text."""
 
 KIND_TYPES: dict[Kind, frozenset[type]] = {
@@ -70,11 +70,16 @@ KIND_TYPES: dict[Kind, frozenset[type]] = {
     Kind.POSITION: _members(messages.PositionUpdate),
     Kind.REPEAT: _members(messages.RepeatedFill),
     Kind.KILL: _members(messages.KillSwitch),
+    Kind.CASH: _members(messages.CashCorrection),
+    Kind.NAMED: _members(messages.OrderNamed),
+    Kind.NOTICE: _members(messages.Notice),
+    Kind.GAP: _members(messages.Gap),
     Kind.INTENT: _members(messages.Intent) | {messages.Revoke, messages.Flatten},
     Kind.GRANT: _members(messages.Grant),
     Kind.REFUSAL: _members(messages.Refusal),
     Kind.COMMAND: _members(messages.Command),
     Kind.CAPITAL: _members(messages.CapitalState),
+    Kind.FAULT: _members(messages.StrategyStopped),
 }
 """What an entry of each other kind may hold."""
 

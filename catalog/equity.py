@@ -11,12 +11,12 @@ from decimal import Decimal
 
 import numpy as np
 
-from catalog.flows import ZERO, Flow, Key, Listing, flows_of
+from catalog.flows import ZERO, Flow, Key, Listing, corrections_of, flows_of
 from catalog.stats.periods import observed
 from catalog.stats.returns import max_drawdown
 from catalog.stats.values import Undefined
 from catalog.thinning import FloatArray, IntArray, PriceMarks, Series, thin_positions
-from strategies.messages import Fill, PositionUpdate
+from strategies.messages import CashCorrection, Fill, PositionUpdate
 
 __all__ = ["Book", "Equity", "Listing", "StrategyBook", "fold_equity"]
 
@@ -36,6 +36,7 @@ class Book:
     ``result`` = end - start is after costs. ``open_result`` is the part of it that stands on open
     positions at their last known price. ``curve`` is drawn, ``closes`` has one value per period,
     ``used`` is what the open positions were worth, long and short added up, at the curve's times.
+    ``corrected`` is the part of the result that venues corrected their cash by: no strategy's.
     """
 
     venue: str
@@ -49,6 +50,7 @@ class Book:
     curve: Series
     closes: Series
     used: Series
+    corrected: Decimal = ZERO
 
     @property
     def result(self) -> Decimal:
@@ -85,7 +87,7 @@ class Equity:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Grid:
-    """The times at which equity is looked at: all, the ends of periods, and the fills."""
+    """The times at which equity is looked at: all, ends of periods, fills and corrections."""
 
     times_ns: IntArray
     closes_ns: IntArray
@@ -141,6 +143,7 @@ class _Ledger:
             curve=curve,
             closes=Series(grid.closes_ns, self.values(grid.closes_ns)),
             used=Series(curve.ts_ns, self.used(curve.ts_ns)),
+            corrected=self.sum(lambda flow: flow.corrected),
         )
 
     def _worth(self, flow: Flow, realized: Mapping[str, Decimal]) -> Decimal:
@@ -160,6 +163,7 @@ def fold_equity(
     rates: Mapping[str, Decimal] | None = None,
     report_currency: str | None = None,
     positions: Iterable[PositionUpdate] = (),
+    corrections: Sequence[CashCorrection] = (),
 ) -> Equity:
     """Compute equity per venue and currency, result per strategy, and a total where possible.
 
@@ -167,11 +171,13 @@ def fold_equity(
     -> known prices. ``edges_ns`` from `stats.period_edges`: its first and last element are the
     window. ``rates``: what one unit of a currency is worth in ``report_currency``, constant over
     the run. ``positions``: the engine's own realised results, which make margin balances exact to
-    the last digit it rounded. Raises BadInput where a fill's instrument is not listed.
+    the last digit it rounded. ``corrections``: what venues changed their cash by; in the books of
+    venues and the total, of no strategy. Raises BadInput where a fill's instrument is not listed.
     """
     known = {listing.instrument_id: listing for listing in listings}
-    flows = flows_of(fills, known, lambda _: "")
-    grid = _grid(fills, marks, {key[1] for key in flows}, edges_ns)
+    flows = flows_of(fills, known, lambda _: "") | corrections_of(corrections)
+    happened = [*(fill.ts_ns for fill in fills), *(one.ts_ns for one in corrections)]
+    grid = _grid(happened, marks, {key[1] for key in flows}, edges_ns)
     realized = _realized(positions)
     ledgers = _ledgers(balances, flows, marks)
     books = [ledger.book(grid, realized) for ledger in ledgers]
@@ -196,9 +202,12 @@ def _counted(
 
 
 def _grid(
-    fills: Sequence[Fill], marks: Mapping[str, PriceMarks], traded: set[str], edges_ns: IntArray
+    happened_ns: Sequence[int],
+    marks: Mapping[str, PriceMarks],
+    traded: set[str],
+    edges_ns: IntArray,
 ) -> _Grid:
-    fills_ns = np.unique(np.array([fill.ts_ns for fill in fills], dtype=np.int64))
+    fills_ns = np.unique(np.array(happened_ns, dtype=np.int64))
     fills_ns = fills_ns[(fills_ns >= edges_ns[0]) & (fills_ns <= edges_ns[-1])]
     seen = [series.ts_ns for series in marks.values() if len(series.ts_ns)]
     closes_ns = edges_ns
@@ -225,14 +234,16 @@ def _ledgers(
 ) -> list[_Ledger]:
     """Sort flows by venue and currency; assets held at the start join the flow that trades them."""
     places: dict[Place, list[Flow]] = {place: [] for place in balances}
+    joined: set[Place] = set()
     for (_, _, currency), flow in sorted(flows.items()):
         asset = (flow.listing.venue, flow.listing.base or "")
         if asset in places and not places[asset]:
             flow.held = balances[asset]
             del places[asset]
+            joined.add(asset)
         places.setdefault((flow.listing.venue, currency), []).append(flow)
     return [
-        _Ledger(place, balances.get(place, ZERO), owned, marks)
+        _Ledger(place, ZERO if place in joined else balances.get(place, ZERO), owned, marks)
         for place, owned in sorted(places.items())
     ]
 
@@ -293,4 +304,5 @@ def _total(
         curve=curve,
         closes=Series(grid.closes_ns, over(_Ledger.values, grid.closes_ns)),
         used=Series(curve.ts_ns, over(_Ledger.used, curve.ts_ns)),
+        corrected=money(lambda book: book.corrected),
     )

@@ -13,7 +13,7 @@ from nautilus_trader.model import OrderSide
 
 from catalog.thinning import FloatArray, IntArray, PriceMarks
 from strategies.errors import BadInput
-from strategies.messages import Fill
+from strategies.messages import CashCorrection, Fill
 
 ZERO = Decimal(0)
 
@@ -49,6 +49,7 @@ class Flow:
     commission: Decimal = ZERO
     notional: Decimal = ZERO
     cost: Decimal = ZERO
+    corrected: Decimal = ZERO
     trade_count: int = 0
 
     def trade(self, fill: Fill, paid: Decimal) -> None:
@@ -65,6 +66,11 @@ class Flow:
         """Fold in a commission that was taken in a currency of its own."""
         self._step(ts_ns, ZERO, -paid, ZERO)
         self.commission += paid
+
+    def correct(self, ts_ns: int, amount: Decimal) -> None:
+        """Fold in a venue's correction of its cash, which no fill caused."""
+        self._step(ts_ns, ZERO, amount, ZERO)
+        self.corrected += amount
 
     def _step(self, ts_ns: int, price: Decimal, cash: Decimal, signed: Decimal) -> None:
         self.ts_ns.append(ts_ns)
@@ -177,3 +183,17 @@ def _listing(instrument_id: str, listings: Mapping[str, Listing]) -> Listing:
             "add the instrument to the catalog the run was made from."
         )
     return listings[instrument_id]
+
+
+def corrections_of(corrections: Iterable[CashCorrection]) -> dict[Key, Flow]:
+    """Fold corrections of cash into one flow per venue and currency, which belongs to nobody."""
+    flows: dict[Key, Flow] = {}
+    for correction in sorted(corrections, key=lambda one: one.ts_ns):
+        currency = correction.amount.currency.code
+        name = f"cash of {correction.venue}"
+        listing = Listing(
+            instrument_id=name, venue=correction.venue, currency=currency, margin=False
+        )
+        flow = flows.setdefault(("", name, currency), Flow(listing))
+        flow.correct(correction.ts_ns, correction.amount.as_decimal())
+    return flows

@@ -31,7 +31,16 @@ DECISION_KINDS = frozenset({Kind.INTENT, Kind.GRANT, Kind.REFUSAL})
 """Entries in which a decider said something."""
 
 _DELIVERY_KINDS = frozenset(
-    {Kind.MARKET, Kind.STARTED, Kind.TIMER, Kind.ORDER, Kind.FILL, Kind.POSITION, Kind.KILL}
+    {
+        Kind.MARKET,
+        Kind.STARTED,
+        Kind.TIMER,
+        Kind.ORDER,
+        Kind.FILL,
+        Kind.POSITION,
+        Kind.KILL,
+        Kind.CASH,
+    }
 )
 
 

@@ -18,13 +18,17 @@ from strategies.messages import (
     BrakeReleased,
     Cancel,
     CancelOrder,
+    CashCorrection,
     Enter,
     Exit,
     Fill,
     Flatten,
+    Gap,
     Grant,
     KillSwitch,
     MoneyIntent,
+    Notice,
+    OrderNamed,
     OrderUpdate,
     PositionUpdate,
     Refusal,
@@ -33,6 +37,7 @@ from strategies.messages import (
     StageChanged,
     Started,
     StrategySample,
+    StrategyStopped,
     Submit,
     Target,
     TimerFired,
@@ -96,19 +101,25 @@ def describe(entry: Entry) -> str:
             words = _command(command)
         case OrderUpdate() | Fill() | PositionUpdate() as report:
             words = _report(report)
-        case TimerFired() as timer:
-            words = f"timer {timer.name} of {timer.owner} fired"
-        case Started():
-            words = "the run started"
+        case TimerFired() | Started() as moment:
+            words = _moment(moment)
         case Revoke() | Flatten() | KillSwitch() | RepeatedFill() as message:
             words = _forced(message)
         case AllocationSet() | StageChanged() | BrakePulled() | BrakeReleased() as change:
             words = _capital_change(change)
+        case CashCorrection() | OrderNamed() | Notice() | Gap() | StrategyStopped() as news:
+            words = _news(news)
         case StrategySample() | VenueSample() | TotalSample() as sample:
             words = _sample(sample)
         case other:
             words = f"{entry.kind}: {other}"
     return words
+
+
+def _moment(message: TimerFired | Started) -> str:
+    if isinstance(message, Started):
+        return "the run started"
+    return f"timer {message.name} of {message.owner} fired"
 
 
 def _other_intent(intent: Cancel | Wake | Alert) -> str:
@@ -134,6 +145,24 @@ def _forced(message: Revoke | Flatten | KillSwitch | RepeatedFill) -> str:
             return f"people asked the kill switch to {message.action}: {message.reason}"
         case RepeatedFill():
             return f"trade {message.trade_id} of order {message.order_id} was reported once more"
+
+
+def _news(message: CashCorrection | OrderNamed | Notice | Gap | StrategyStopped) -> str:
+    match message:
+        case CashCorrection():
+            return f"{message.venue} corrected cash by {_money(message.amount)}: {message.reason}"
+        case OrderNamed():
+            return f"order {message.order_id} is {message.venue_order_id} at its venue"
+        case Notice():
+            return f"{message.source} ({message.level}): {message.text}"
+        case Gap():
+            zone = zone_of(message.instrument_id)
+            span = " to ".join(format_time(t, zone) for t in (message.since_ns, message.until_ns))
+            place = f"{message.instrument_id} from {span}"
+            return f"{message.source} has a gap in {place}, {message.provenance}: {message.text}"
+        case StrategyStopped():
+            place = f" {message.place}" if message.place else ""
+            return f"{message.strategy} failed and is asked nothing more: {message.error}{place}"
 
 
 def _capital_change(change: AllocationSet | StageChanged | BrakePulled | BrakeReleased) -> str:

@@ -24,6 +24,7 @@ from scenarios.wiring import Composition, Universe, compose
 from strategies.arithmetic import arithmetic, reset
 from strategies.capital.ledger import VenueLedger
 from strategies.errors import InvariantBroken
+from strategies.host.faults import OnDeciderFailure
 from strategies.ports import Journal, Kind, message_id
 
 GC_OBJECTS = 100_000
@@ -62,7 +63,11 @@ class ReplayResult:
 
 
 def replay(
-    universe: Universe, journal: TapeJournal, *, progress: Progress | None = None
+    universe: Universe,
+    journal: TapeJournal,
+    *,
+    progress: Progress | None = None,
+    on_decider_failure: OnDeciderFailure = OnDeciderFailure.STOP,
 ) -> ReplayResult:
     """Replay a universe's tape into a journal.
 
@@ -83,7 +88,7 @@ def replay(
     gc.set_threshold(GC_OBJECTS, *thresholds[1:])
     try:
         with arithmetic():
-            return _Replay(universe, journal, engine).run(progress)
+            return _Replay(universe, journal, engine, on_decider_failure).run(progress)
     finally:
         gc.set_threshold(*thresholds)
         gc.unfreeze()
@@ -91,7 +96,13 @@ def replay(
 
 
 class _Replay:
-    def __init__(self, universe: Universe, journal: TapeJournal, engine: BacktestEngine) -> None:
+    def __init__(
+        self,
+        universe: Universe,
+        journal: TapeJournal,
+        engine: BacktestEngine,
+        on_decider_failure: OnDeciderFailure,
+    ) -> None:
         self._universe = universe
         self._journal = journal
         self._engine = engine
@@ -101,7 +112,11 @@ class _Replay:
         for instrument in universe.instruments.values():
             engine.add_instrument(instrument)
         self._made: Composition = compose(
-            universe, journal=journal, orders=self._shell, clock=self._shell
+            universe,
+            journal=journal,
+            orders=self._shell,
+            clock=self._shell,
+            on_decider_failure=on_decider_failure,
         )
         self._shell.attach(self._made.host)
         engine.add_strategy(self._shell)

@@ -4,7 +4,7 @@ Rule: reads only; what is shown is folded from journal entries, and prices come 
 run was made from.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -39,7 +39,7 @@ from strategies.ports import Kind
 ZERO = Decimal(0)
 FOLDED = (
     *(Kind.INTENT, Kind.GRANT, Kind.REFUSAL, Kind.COMMAND, Kind.FILL, Kind.POSITION),
-    *(Kind.CAPITAL, Kind.REPEAT),
+    *(Kind.CAPITAL, Kind.REPEAT, Kind.CASH, Kind.FAULT),
 )
 
 
@@ -156,7 +156,7 @@ class _Loader:
             zones=self._zones,
             period=self._period,
             counts=self._counts(),
-            notes=[text for text in (note, self._total_note()) if text],
+            notes=[text for text in (note, self._total_note(), *_news(self._log.capital)) if text],
             benchmark=yardstick,
             feeds=tape.feeds_of(universe, journal, run, prices, infos),
             parameters=self._parameters(),
@@ -261,7 +261,7 @@ class _Loader:
         return fold_equity(
             balances, self._log.books.fills, listings, marks, edges_ns,
             rates=self._table.rates, report_currency=self._table.currency,
-            positions=self._log.positions,
+            positions=self._log.positions, corrections=self._log.capital.corrections,
         )  # fmt: skip
 
     # --- fills and trades ---
@@ -314,6 +314,24 @@ class _Loader:
             currency = self._universe.facts[place[1]].currency.code
             still_open.append(_open_trade(place, trip, unrealized, shares.left(*place), currency))
         return [*closed, *still_open]
+
+
+def _news(capital: CapitalBooks) -> Iterator[str]:
+    """Say which strategies failed, and what venues corrected, which is no strategy's result."""
+    for stopped in capital.stopped:
+        yield (
+            f"Strategy {stopped.strategy} failed and was asked nothing more: {stopped.error} "
+            f"{stopped.place}"
+        ).rstrip()
+    sums: dict[tuple[str, str], Decimal] = {}
+    for one in capital.corrections:
+        key = (one.venue, one.amount.currency.code)
+        sums[key] = sums.get(key, ZERO) + one.amount.as_decimal()
+    for (venue, code), amount in sums.items():
+        yield (
+            f"{venue} corrected its cash by {amount:,f} {code} in all: it is part of the venue's "
+            "result and of no strategy's."
+        )
 
 
 def _key(place: tuple[str, InstrumentId]) -> tuple[str, str]:

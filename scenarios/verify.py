@@ -31,10 +31,15 @@ from scenarios.wiring import Composition, Universe, compose
 from strategies.arithmetic import arithmetic
 from strategies.errors import DeciderFailed, InvariantBroken, OnetapeError
 from strategies.host.core import CAPITAL
+from strategies.host.faults import OnDeciderFailure
 from strategies.messages import (
+    CashCorrection,
     Command,
     Fill,
+    Gap,
     KillSwitch,
+    Notice,
+    OrderNamed,
     OrderUpdate,
     PositionUpdate,
     RepeatedFill,
@@ -43,7 +48,7 @@ from strategies.messages import (
 )
 from strategies.ports import ID_BITS, INPUT_KINDS, Kind, StreamKind
 
-COMPARED_LATER = frozenset({Kind.ENDED, Kind.GAP, Kind.FAULT})
+COMPARED_LATER = frozenset({Kind.ENDED})
 """Written by the composer of a run, not by its host."""
 
 
@@ -185,7 +190,13 @@ class _Player:
         self.at_instrument: InstrumentId | None = None
         self._extra = False
         ports = _Ports()
-        self.made: Composition = compose(universe, journal=self, orders=ports, clock=ports)
+        self.made: Composition = compose(
+            universe,
+            journal=self,
+            orders=ports,
+            clock=ports,
+            on_decider_failure=_on_failure(journal, run),
+        )
         host = self.made.host
         self._handlers: dict[type, Callable[[TapeEvent], None]] = {
             TradeTick: host.market_handler(StreamKind.TRADES),
@@ -291,6 +302,8 @@ class _Player:
                 host.on_timer(message)
             case Fill() | OrderUpdate() | PositionUpdate() | RepeatedFill() | KillSwitch():
                 host.on_report(message)
+            case CashCorrection() | OrderNamed() | Notice() | Gap():
+                host.on_report(message)
             case _:
                 raise InvariantBroken(f"{message!r} is no input of a host.")
 
@@ -370,6 +383,12 @@ class _Player:
             "nothing" if mine is None else f"{mine.kind} {mine.payload}",
             first.source,
         )
+
+
+def _on_failure(journal: JournalStore, run: Run) -> OnDeciderFailure:
+    """Return what a strategy's failure ended: a run that goes on has journalled it as a fault."""
+    faults = list(journal.entries(run, kinds=(Kind.FAULT,)))
+    return OnDeciderFailure.ISOLATE if faults else OnDeciderFailure.STOP
 
 
 def _decoded(row: RawEntry, run: Run) -> object:

@@ -34,9 +34,10 @@ from strategies.arithmetic import arithmetic, reset
 from strategies.capital.manager import Capital
 from strategies.decider import ParamError, Params, Setup, Strategy
 from strategies.errors import BadInput
-from strategies.host.core import Host, Subscription, handles
+from strategies.host.core import Host
 from strategies.host.deciders import AnyStrategy
-from strategies.host.faults import one_line, place_of
+from strategies.host.faults import OnDeciderFailure, one_line, place_of
+from strategies.host.market import Subscription, handles
 from strategies.host.marks import LastPrices
 from strategies.markets import binance
 from strategies.markets.facts import InstrumentFacts, MarketFacts
@@ -391,7 +392,14 @@ def _prints(
 # --- the objects of one run ---------------------------------------------------------------------
 
 
-def compose(universe: Universe, *, journal: Journal, orders: Orders, clock: Clock) -> Composition:
+def compose(
+    universe: Universe,
+    *,
+    journal: Journal,
+    orders: Orders,
+    clock: Clock,
+    on_decider_failure: OnDeciderFailure = OnDeciderFailure.STOP,
+) -> Composition:
     """Make the deciders and their host, new, for one run or one re-execution."""
     scenario = universe.scenario
     strategies = tuple(_strategy(table, universe) for table in scenario.table.strategies)
@@ -408,6 +416,7 @@ def compose(universe: Universe, *, journal: Journal, orders: Orders, clock: Cloc
         orders=orders,
         clock=clock,
         salt=f"{scenario.name}:{scenario.table.seed}",
+        on_decider_failure=on_decider_failure,
     )
     return Composition(host, capital, marks, strategies)
 

@@ -116,6 +116,13 @@ class Strategy[P: Params]:
         self._pending[grant.instrument_id].add(grant.order_id)
         self._left_raw[grant.order_id] = grant.quantity.raw
 
+    def fold_revival(
+        self, order_id: ClientOrderId, instrument_id: InstrumentId, left_raw: int
+    ) -> None:
+        """Note that an order that had ended may fill after all."""
+        self._pending[instrument_id].add(order_id)
+        self._left_raw[order_id] = left_raw
+
     def fold_fill(self, fill: Fill) -> None:
         """Fold an own fill into the position."""
         self._positions[fill.instrument_id].apply(fill)

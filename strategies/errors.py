@@ -24,7 +24,15 @@ class RunFailed(OnetapeError):
 
 
 class DeciderFailed(RunFailed):
-    """A decider raised an exception."""
+    """A decider raised, or returned what cannot be carried out.
+
+    ``what`` and ``place`` say it without the advice for people: where it is journalled.
+    """
+
+    def __init__(self, text: str, what: str = "", place: str = "") -> None:
+        super().__init__(text)
+        self.what = what or text
+        self.place = place
 
 
 class InvariantBroken(RunFailed):

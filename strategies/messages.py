@@ -442,5 +442,99 @@ class KillSwitch:
     ts_ns: int
 
 
-type Report = OrderUpdate | Fill | PositionUpdate | RepeatedFill | KillSwitch
+# --- reports that no order of ours caused ---
+
+
+@dataclass(frozen=True, slots=True)
+class CashCorrection:
+    """A venue's own cash differs from our ledger's by ``amount`` (signed), after all was counted.
+
+    Fees rounded or charged otherwise, interest, a deposit: it belongs to no strategy.
+    """
+
+    venue: str
+    amount: Money
+    reason: str
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderNamed:
+    """A venue gave an order its own id; ``venue_order_id`` is unique over days and branches.
+
+    A restart finds our id again by it.
+    """
+
+    order_id: ClientOrderId
+    venue_order_id: str
+    ts_ns: int
+
+
+class NoticeLevel(StrEnum):
+    """How much a notice matters."""
+
+    INFO = "info"
+    WARNING = "warning"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something people should find in the journal: a reconnect, a mismatch, a foreign order.
+
+    ``source`` is who says so, such as a venue. Nothing is decided on it.
+    """
+
+    source: str
+    level: NoticeLevel
+    text: str
+    ts_ns: int
+
+
+class Provenance(StrEnum):
+    """How market data was obtained."""
+
+    STREAMED = "streamed"
+    POLLED = "polled"
+    REPAIRED = "repaired"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """An instrument's market data did not stream from ``since_ns`` to ``until_ns``.
+
+    ``provenance`` is what stands there instead: MISSING, or how it was got afterwards. ``source``
+    is who noticed, ``text`` why.
+    """
+
+    instrument_id: InstrumentId
+    source: str
+    provenance: Provenance
+    since_ns: int
+    until_ns: int
+    text: str
+    ts_ns: int
+
+
+type OwnReport = OrderUpdate | Fill | PositionUpdate | RepeatedFill
+"""What venues say about what we sent."""
+type JournalOnly = OrderNamed | Notice | Gap
+"""Reports that nobody decides on."""
+type Report = OwnReport | KillSwitch | CashCorrection | JournalOnly
 type Input = Started | TimerFired | Report
+
+# --- what the host says of itself -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyStopped:
+    """A strategy failed and is asked nothing more; the run goes on without it.
+
+    ``error`` says on one line what it raised or returned, ``place`` where: file, line, handler.
+    """
+
+    strategy: str
+    error: str
+    place: str
+    ts_ns: int

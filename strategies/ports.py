@@ -12,6 +12,7 @@ from nautilus_trader.model import ClientOrderId, InstrumentId, OrderSide, Price,
 
 from strategies.messages import (
     CapitalIntent,
+    CashCorrection,
     Command,
     Fill,
     Grant,
@@ -20,6 +21,7 @@ from strategies.messages import (
     OrderUpdate,
     PositionUpdate,
     Refusal,
+    StrategyStopped,
     TimerFired,
 )
 
@@ -35,12 +37,15 @@ class Kind(StrEnum):
     POSITION = "position"
     REPEAT = "repeat"
     KILL = "kill"
+    CASH = "cash"
+    NAMED = "named"
+    NOTICE = "notice"
+    GAP = "gap"
     INTENT = "intent"
     GRANT = "grant"
     REFUSAL = "refusal"
     COMMAND = "command"
     CAPITAL = "capital"
-    GAP = "gap"
     FAULT = "fault"
     ENDED = "ended"
 
@@ -54,6 +59,10 @@ INPUT_KINDS = frozenset(
         Kind.POSITION,
         Kind.REPEAT,
         Kind.KILL,
+        Kind.CASH,
+        Kind.NAMED,
+        Kind.NOTICE,
+        Kind.GAP,
     }
 )
 
@@ -159,6 +168,11 @@ class CapitalManager(Protocol):
     def on_order(self, update: OrderUpdate) -> Sequence[CapitalIntent]: ...
 
     def on_kill(self, switch: KillSwitch) -> Sequence[CapitalIntent]: ...
+
+    def on_cash(self, correction: CashCorrection) -> Sequence[CapitalIntent]: ...
+
+    def on_stopped(self, stopped: StrategyStopped) -> Sequence[CapitalIntent]:
+        """Learn that a strategy failed: it takes no new risk, what it holds can be closed."""
 
 
 __all__ = [

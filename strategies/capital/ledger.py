@@ -114,6 +114,8 @@ class VenueLedger:
     may still take, by strategy; ``realized_raw`` what each strategy earned, fees taken off. All in
     the venue's currency. ``held_by`` is ``holdings`` by strategy. ``long_raw`` and ``short_raw``
     are ``committed`` by side, ``buying_raw`` and ``selling_raw`` are ``reserved`` by side.
+    ``given_up`` are orders that ended as rejected, which a venue may turn out to have taken;
+    ``corrected_raw`` is what the venue corrected the cash by, which no strategy earned or lost.
     """
 
     venue: str
@@ -135,6 +137,8 @@ class VenueLedger:
     buying_raw: int = 0
     selling_raw: int = 0
     trades: set[tuple[ClientOrderId, str]] = field(default_factory=set)
+    given_up: dict[ClientOrderId, Reservation] = field(default_factory=dict)
+    corrected_raw: int = 0
 
     def holding(self, strategy: str, symbol: InstrumentId) -> Holding:
         """Return a strategy's holding; one that is flat is not kept."""
@@ -206,6 +210,25 @@ class VenueLedger:
         if reservation is not None:
             self._move(reservation, -1, reservation.amount_raw, reservation.left_raw)
 
+    def give_up(self, order_id: ClientOrderId) -> None:
+        """Give back what a rejected order held, and remember it: the venue may have taken it."""
+        reservation = self.reservations.get(order_id)
+        if reservation is not None:
+            self.release(order_id)
+            self.given_up[order_id] = reservation
+
+    def take_up(self, order_id: ClientOrderId) -> None:
+        """Hold again what an order takes that was given up and lives; others change nothing."""
+        reservation = self.given_up.pop(order_id, None)
+        if reservation is not None:
+            self.reserve(order_id, reservation)
+
+    def correct(self, amount: Money) -> None:
+        """Take a venue's correction of its cash as a change of equity that no strategy made."""
+        self._add(amount.currency.code, amount.raw)
+        if amount.currency == self.currency:
+            self.corrected_raw += amount.raw
+
     def settle(self, fill: Fill, facts: InstrumentFacts) -> int | None:
         """Book a fill: holdings always, balances on cash accounts.
 
@@ -216,6 +239,7 @@ class VenueLedger:
         if key in self.trades:
             return None
         self.trades.add(key)
+        self.take_up(fill.order_id)
         self._use_reservation(fill)
         value = notional_raw(fill.price.raw, fill.quantity.raw, facts.currency)
         earned = self._hold(fill, value)

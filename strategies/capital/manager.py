@@ -16,7 +16,7 @@ from nautilus_trader.model import ClientOrderId, InstrumentId, Money
 from strategies.capital.allocation.shares import venue_shares
 from strategies.capital.bands import PriceBands
 from strategies.capital.brakes.board import TIMER as BRAKE_TIMER
-from strategies.capital.brakes.board import BrakeBoard
+from strategies.capital.brakes.board import BrakeBoard, of_strategy
 from strategies.capital.brakes.daily_loss import DailyLoss
 from strategies.capital.brakes.drawdown import DrawdownSteps
 from strategies.capital.brakes.kill_switch import PULL_TIMER, RELEASE_TIMER
@@ -28,6 +28,7 @@ from strategies.capital.granting import Granting
 from strategies.capital.ledger import VenueLedger, unit_raw
 from strategies.capital.samples import Samples, profit_raw
 from strategies.capital.stages import Stages
+from strategies.errors import InvariantBroken
 from strategies.markets.facts import PPB, InstrumentFacts
 from strategies.messages import (
     ENDED,
@@ -35,6 +36,7 @@ from strategies.messages import (
     BrakePulled,
     BrakeReleased,
     CapitalIntent,
+    CashCorrection,
     Fill,
     Grant,
     KillSwitch,
@@ -43,8 +45,10 @@ from strategies.messages import (
     OrderUpdate,
     PositionUpdate,
     Refusal,
+    Revoke,
     StageChanged,
     StrategySample,
+    StrategyStopped,
     TimerFired,
     TotalSample,
     VenueSample,
@@ -53,6 +57,8 @@ from strategies.messages import (
 from strategies.ports import Marks
 
 SAMPLE_TIMER = "sample"
+FAILED = "strategy_failed"
+"""The brake on a strategy that failed; nothing in the run lets it go."""
 
 
 class Capital:
@@ -151,7 +157,10 @@ class Capital:
         ledger = self._ledger_of[fill.instrument_id]
         if (fill.order_id, fill.trade_id) in ledger.trades:
             return ()
+        lives = fill.order_id in ledger.given_up
         out = self._book(fill)
+        if lives:
+            out += self._revoke_living(fill.strategy, fill.order_id, fill.instrument_id)
         if self._daily.is_on:
             made = profit_raw(ledger, self._marks, fill.strategy)
             self._profits_raw[fill.strategy, ledger.venue] = made
@@ -166,10 +175,9 @@ class Capital:
         return ()
 
     def on_order(self, update: OrderUpdate) -> Sequence[CapitalIntent]:
-        """Release what an ended order held."""
-        if update.state not in ENDED:
-            return ()
-        self._ledger_of[update.instrument_id].release(update.order_id)
+        """Release what an ended order held; hold it again where the venue took it after all."""
+        if self._follow(update):
+            return self._revoke_living(update.strategy, update.order_id, update.instrument_id)
         # A rejected order is not sent again at once: the next sample tries again.
         if self._kill.flattens and update.state is OrderState.CANCELED:
             return tuple(self._kill.flatten(update.strategy, update.instrument_id))
@@ -178,6 +186,16 @@ class Capital:
     def on_kill(self, switch: KillSwitch) -> Sequence[CapitalIntent]:
         """Do with the kill switch what people ask."""
         return self._then_share_out(self._kill.act(switch.action, switch.reason))
+
+    def on_cash(self, correction: CashCorrection) -> Sequence[CapitalIntent]:
+        """Take a venue's correction of its cash over."""
+        self._ledger_at(correction.venue).correct(correction.amount)
+        return ()
+
+    def on_stopped(self, stopped: StrategyStopped) -> Sequence[CapitalIntent]:
+        """Take no new risk for a strategy that failed; what it holds can still be closed."""
+        scope, reason = of_strategy(stopped.strategy), f"the strategy failed: {stopped.error}"
+        return self._then_share_out(self.board.pull(BrakePulled(FAILED, scope, 0, 0, reason)))
 
     def fold(self, message: object, ts_ns: int) -> None:
         """Take one journalled entry over, in the journal's order, and decide nothing.
@@ -192,8 +210,10 @@ class Capital:
                 self._book(message)
             case PositionUpdate():
                 self.on_position(message)
-            case OrderUpdate() if message.state in ENDED:
-                self._ledger_of[message.instrument_id].release(message.order_id)
+            case OrderUpdate():
+                self._follow(message)
+            case CashCorrection():
+                self._ledger_at(message.venue).correct(message.amount)
             case BrakePulled() | BrakeReleased():
                 self.board.fold(message)
             case StageChanged():
@@ -212,6 +232,38 @@ class Capital:
                 pass  # changes nothing here
 
     # --- booking ---
+
+    def _ledger_at(self, venue: str) -> VenueLedger:
+        ledger = self.ledgers.get(venue)
+        if ledger is None:
+            raise InvariantBroken(
+                f"venue {venue} corrected its cash, and this run has no money there; report only "
+                "venues of the scenario."
+            )
+        return ledger
+
+    def _follow(self, update: OrderUpdate) -> bool:
+        """Release or hold what an order takes; tell whether one that was given up lives."""
+        ledger = self._ledger_of[update.instrument_id]
+        if update.state is OrderState.REJECTED:
+            ledger.give_up(update.order_id)
+        elif update.state in ENDED:
+            ledger.release(update.order_id)
+        elif update.state is OrderState.ACCEPTED and update.order_id in ledger.given_up:
+            ledger.take_up(update.order_id)
+            return True
+        return False
+
+    def _revoke_living(
+        self, strategy: str, order_id: ClientOrderId, symbol: InstrumentId
+    ) -> list[CapitalIntent]:
+        """Cancel an order that lives after all, where resting orders were cancelled meanwhile."""
+        scope, held = of_strategy(strategy), self._ledger_of[symbol].reservations
+        if order_id not in held or not (
+            self._kill.is_pulled or self.board.is_pulled(FAILED, scope)
+        ):
+            return []
+        return [Revoke(strategy, order_id, symbol, "it was given up, and its venue has it")]
 
     def _book(self, fill: Fill) -> list[CapitalIntent]:
         ledger = self._ledger_of[fill.instrument_id]
@@ -275,9 +327,7 @@ class Capital:
             )
             self._note(sample, ts_ns)
             yield sample
-        marked = self._started_raw[venue] + sum(
-            profit for (_, at), profit in profits.items() if at == venue
-        )
+        marked = self._marked_raw(venue, ledger, profits)
         marked -= marked % unit_raw(currency)
         amounts = (
             ledger.book_equity_raw(),
@@ -290,6 +340,13 @@ class Capital:
         yield VenueSample(venue, *(Money.from_raw(raw, currency) for raw in amounts))
         yield from self._drawdown.look(venue, marked, currency, ts_ns)
 
+    def _marked_raw(
+        self, venue: str, ledger: VenueLedger, profits: Mapping[tuple[str, str], int]
+    ) -> int:
+        """Return a venue's equity at the last prices."""
+        made = sum(profit for (_, at), profit in profits.items() if at == venue)
+        return self._started_raw[venue] + ledger.corrected_raw + made
+
     def _sample_total(self, profits: Mapping[tuple[str, str], int]) -> Iterator[CapitalIntent]:
         """Say what all venues hold together, where the scenario gives a base currency."""
         if not self._config.conversion.base:
@@ -301,7 +358,7 @@ class Capital:
                 ledger.total_reserved_raw(),
                 ledger.total_committed_raw(),
                 ledger.unsettled_raw(),
-                self._started_raw[venue] + sum(p for (_, at), p in profits.items() if at == venue),
+                self._marked_raw(venue, ledger, profits),
             )
             for part, raw in zip(parts, amounts, strict=True):
                 code = ledger.currency.code

@@ -10,23 +10,16 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from operator import attrgetter
 from typing import assert_never
 
-from nautilus_trader.model import (
-    Bar,
-    BarType,
-    ClientOrderId,
-    InstrumentId,
-    QuoteTick,
-    TradeTick,
-)
+from nautilus_trader.model import ClientOrderId, InstrumentId
 
 from strategies.arithmetic import reset
-from strategies.decider import Strategy
 from strategies.errors import DeciderFailed, InvariantBroken, OnetapeError
 from strategies.host.deciders import AnyStrategy, Deciders
-from strategies.host.marks import LastPrices, Mark
+from strategies.host.faults import OnDeciderFailure
+from strategies.host.market import Answering, Market, MarketEvent, Subscription
+from strategies.host.marks import LastPrices
 from strategies.host.orders import KnownOrders, repeated
 from strategies.messages import (
     ENDED,
@@ -34,14 +27,20 @@ from strategies.messages import (
     Cancel,
     CancelOrder,
     CapitalIntent,
+    CashCorrection,
     Enter,
     Exit,
     Fill,
     Flatten,
+    Gap,
     Grant,
     Intent,
+    JournalOnly,
     KillSwitch,
     MoneyIntent,
+    Notice,
+    OrderNamed,
+    OrderState,
     OrderUpdate,
     PositionUpdate,
     Refusal,
@@ -49,6 +48,7 @@ from strategies.messages import (
     Report,
     Revoke,
     Started,
+    StrategyStopped,
     Submit,
     Target,
     TimerFired,
@@ -65,36 +65,10 @@ from strategies.ports import (
     StreamKind,
 )
 
-type MarketEvent = TradeTick | QuoteTick | Bar
-
 CAPITAL = "capital"
-HANDLERS = {
-    StreamKind.TRADES: "on_trade",
-    StreamKind.QUOTES: "on_quote",
-    StreamKind.BARS: "on_bar",
-}
 MESSAGES_PER_DELIVERY_MAX = 1 << ID_BITS
 FOLLOW_UPS_MAX = 1_000
 """How often an answer to a refusal may be refused and answered again before we call it a loop."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """One stream and the strategies it is delivered to, in scenario order."""
-
-    kind: StreamKind
-    topic: str
-    instrument_id: InstrumentId
-    strategies: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class Route:
-    """Where one stream's events go; ``key`` is what its events are looked up by."""
-
-    subscription: Subscription
-    mark: Mark
-    handlers: tuple[tuple[str, Callable[[MarketEvent], Iterable[Intent] | None]], ...]
 
 
 @dataclass(slots=True)
@@ -105,18 +79,14 @@ class Counts:
     orders: int = 0
     fills: int = 0
     refusals: int = 0
-
-
-def handles(cls: type[AnyStrategy], kind: StreamKind) -> bool:
-    """Tell whether a strategy class overrides the handler of this kind of stream."""
-    name = HANDLERS.get(kind)
-    return name is not None and getattr(cls, name) is not getattr(Strategy, name)
+    stopped: int = 0
 
 
 class Host:
     """One run's deciders, in scenario order, behind one counter.
 
     ``salt`` enters every client order id, so that ids of different scenarios never meet.
+    ``on_decider_failure`` says what a strategy's exception ends: the run, or that strategy.
     """
 
     def __init__(
@@ -130,6 +100,7 @@ class Host:
         orders: Orders,
         clock: Clock,
         salt: str,
+        on_decider_failure: OnDeciderFailure = OnDeciderFailure.STOP,
     ) -> None:
         self._strategies: Mapping[str, AnyStrategy] = {s.name: s for s in strategies}
         self._deciders = Deciders(self._strategies, lambda: self.seq)
@@ -139,11 +110,14 @@ class Host:
         self._orders = orders
         self._clock = clock
         self._salt = salt.encode()
+        self._isolates = on_decider_failure is OnDeciderFailure.ISOLATE
+        self._marks = marks
         self.subscriptions = tuple(subscriptions)
-        self._routes: dict[StreamKind, dict[object, Route]] = {kind: {} for kind in StreamKind}
-        for subscription in subscriptions:
-            self._add_route(subscription, marks)
-        self._stamps = array("q")
+        answering = Answering(
+            self._isolates, self._begin, self._carry_out_all, self._fail, self._drain
+        )
+        self._market = Market(subscriptions, self._deciders, marks, answering)
+        self._stamps = self._market.stamps
         self._counted = 0
         self._k = 0
         self._known = KnownOrders()
@@ -151,19 +125,6 @@ class Host:
         self._busy = False
         self._last_fill = (0, 0)
         self.counts = Counts()
-
-    def _add_route(self, subscription: Subscription, marks: LastPrices) -> None:
-        name = HANDLERS[subscription.kind]
-        handlers = tuple(
-            (strategy, getattr(self._strategies[strategy], name))
-            for strategy in subscription.strategies
-        )
-        bars = subscription.kind is StreamKind.BARS
-        key = BarType.from_str(subscription.topic) if bars else subscription.instrument_id
-        routes = self._routes[subscription.kind]
-        mark = marks.mark(subscription.instrument_id)
-        route = Route(subscription, mark, handlers)
-        routes[key] = route
 
     # --- the counter ---
 
@@ -193,8 +154,7 @@ class Host:
         self._busy = True
         self._change(self._capital.on_start(ts_ns), ts_ns, entry_id, entry_id)
         for name, strategy in self._strategies.items():
-            intents = self._deciders.call(name, strategy.on_start, ts_ns)
-            self._decide(name, intents, ts_ns, entry_id, entry_id)
+            self._tell(name, strategy.on_start, ts_ns, ts_ns, entry_id, entry_id)
         self._drain()
 
     def market_handler(
@@ -203,84 +163,14 @@ class Host:
         """Return the function that delivers one market event of this kind.
 
         ``failed`` is given what goes wrong, instead of raising it: for callers that would lose an
-        exception. A closure, because this is the hot path: some ten million calls in a run.
+        exception.
         """
-        routes = tuple(self._routes[kind].items())
-        if len(routes) == 1 and len(routes[0][1].handlers) == 1:
-            return self._one_listener(routes[0][1], HANDLERS[kind], failed)
-        return self._many_listeners(kind, failed)
+        return self._market.handler(kind, failed)
 
-    def _one_listener(
-        self, route: Route, method: str, failed: Callable[[BaseException], None] | None
-    ) -> Callable[[MarketEvent], None]:
-        """Deliver the only stream of its kind to its only strategy, without looking it up."""
-        stamp, mark = self._stamps.append, route.mark
-        ((name, handler),) = route.handlers
-        begin, decide, drain = self._begin, self._carry_out_all, self._drain
-        blame = self._deciders.blame
-
-        def on_event(event: MarketEvent) -> None:
-            try:
-                stamp(event.ts_init)
-                mark.event = event
-                try:
-                    intents = handler(event)
-                    if not intents:
-                        return
-                # A decider is foreign code: whatever it raises is its failure, said by name.
-                except BaseException as error:
-                    raise blame(name, error, f"in {method} on {event}") from error
-                decide(name, intents, event.ts_init, begin(event, route))
-                drain()
-            # Everything: the engine would log and swallow it, so the shell keeps it instead.
-            except BaseException as error:
-                if failed is None:
-                    raise
-                failed(error)
-
-        return on_event
-
-    def _many_listeners(
-        self, kind: StreamKind, failed: Callable[[BaseException], None] | None
-    ) -> Callable[[MarketEvent], None]:
-        """Deliver any stream of a kind to its strategies in scenario order."""
-        routes, method = self._routes[kind], HANDLERS[kind]
-        stamp = self._stamps.append
-        begin, decide, drain = self._begin, self._carry_out_all, self._drain
-        blame = self._deciders.blame
-        find = attrgetter("bar_type" if kind is StreamKind.BARS else "instrument_id")
-
-        def on_event(event: MarketEvent) -> None:
-            cause = 0
-            try:
-                stamp(event.ts_init)
-                route = routes[find(event)]
-                route.mark.event = event
-                for name, handler in route.handlers:
-                    try:
-                        intents = handler(event)
-                        if not intents:
-                            continue
-                    # As in _one_listener.
-                    except BaseException as error:
-                        raise blame(name, error, f"in {method} on {event}") from error
-                    cause = cause or begin(event, route)
-                    decide(name, intents, event.ts_init, cause)
-                if cause:
-                    drain()
-            # As in _one_listener.
-            except BaseException as error:
-                if failed is None:
-                    raise
-                failed(error)
-
-        return on_event
-
-    def _begin(self, event: MarketEvent, route: Route) -> int:
+    def _begin(self, event: MarketEvent, topic: str) -> int:
         """Journal the market event that a decision answers; reports wait until all have decided."""
         self._busy = True
         cause = self._k = self.seq << ID_BITS
-        topic = route.subscription.topic
         self._journal.append(cause, event.ts_init, Kind.MARKET, topic, 0, cause, str(event))
         return cause
 
@@ -316,6 +206,19 @@ class Host:
             self._busy = True
             self._drain()
 
+    def knows(self, order_id: ClientOrderId) -> bool:
+        """Tell whether this run sent an order; a report for any other stops the run."""
+        return self._known.knows(order_id)
+
+    def trades_in(self, instrument_id: InstrumentId) -> bool:
+        """Tell whether this run has an instrument."""
+        return self._marks.has(instrument_id)
+
+    @property
+    def stopped(self) -> Mapping[str, StrategyStopped]:
+        """The strategies that failed and are asked nothing more, by name."""
+        return self._deciders.stopped
+
     def is_open(self, order_id: ClientOrderId) -> bool:
         """Tell whether an order of this run can still change."""
         return self._known.is_open(order_id)
@@ -349,9 +252,6 @@ class Host:
                     self._fill(entry_id, report)
             case RepeatedFill():
                 self._repeat(entry_id, report)
-            case KillSwitch():
-                self._journal.append(entry_id, report.ts_ns, Kind.KILL, "host", 0, entry_id, report)
-                self._change(self._capital.on_kill(report), report.ts_ns, entry_id, entry_id)
             case OrderUpdate():
                 self._update(entry_id, report)
             case PositionUpdate():
@@ -362,8 +262,30 @@ class Host:
                 )
                 changes = self._capital.on_position(report)
                 self._change(changes, report.ts_ns, entry_id, workflow)
+            case KillSwitch():
+                self._note(entry_id, Kind.KILL, "host", report)
+                self._change(self._capital.on_kill(report), report.ts_ns, entry_id, entry_id)
+            case CashCorrection():
+                self._note(entry_id, Kind.CASH, report.venue, report)
+                self._change(self._capital.on_cash(report), report.ts_ns, entry_id, entry_id)
+            case OrderNamed():
+                self._note(entry_id, Kind.NAMED, "host", report)
+            case Notice():
+                self._note(entry_id, Kind.NOTICE, report.source, report)
+            case Gap():
+                self._note(entry_id, Kind.GAP, report.source, report)
             case _:
                 assert_never(report)
+
+    def _note(
+        self,
+        entry_id: int,
+        kind: Kind,
+        source: str,
+        report: KillSwitch | CashCorrection | JournalOnly,
+    ) -> None:
+        """Journal what no order and no strategy caused."""
+        self._journal.append(entry_id, report.ts_ns, kind, source, 0, entry_id, report)
 
     def _repeat(self, entry_id: int, fill: RepeatedFill) -> None:
         """Journal what a venue said twice, and do nothing."""
@@ -376,6 +298,7 @@ class Host:
     def _fill(self, entry_id: int, fill: Fill) -> None:
         record = self._known.record(fill.order_id)
         workflow = record.workflow_id
+        revived_raw = self._known.revive(fill.order_id)
         self._known.fill(fill)
         self.counts.fills += 1
         self._last_fill = (entry_id, workflow)
@@ -384,9 +307,10 @@ class Host:
         )
         self._change(self._capital.on_fill(fill), fill.ts_ns, entry_id, workflow)
         strategy = self._strategies[fill.strategy]
+        if revived_raw:
+            strategy.fold_revival(fill.order_id, fill.instrument_id, revived_raw)
         strategy.fold_fill(fill)
-        intents = self._deciders.call(fill.strategy, strategy.on_fill, fill)
-        self._decide(fill.strategy, intents, fill.ts_ns, entry_id, workflow)
+        self._tell(fill.strategy, strategy.on_fill, fill, fill.ts_ns, entry_id, workflow)
 
     def _update(self, entry_id: int, update: OrderUpdate) -> None:
         record = self._known.record(update.order_id)
@@ -394,13 +318,40 @@ class Host:
         self._journal.append(
             entry_id, update.ts_ns, Kind.ORDER, update.strategy, record.command_id, workflow, update
         )
-        if update.state in ENDED:
-            self._known.end(update.order_id)
+        revived_raw = self._follow(update)
         self._change(self._capital.on_order(update), update.ts_ns, entry_id, workflow)
         strategy = self._strategies[update.strategy]
         strategy.fold_order(update)
-        intents = self._deciders.call(update.strategy, strategy.on_order, update)
-        self._decide(update.strategy, intents, update.ts_ns, entry_id, workflow)
+        if revived_raw:
+            strategy.fold_revival(update.order_id, update.instrument_id, revived_raw)
+        self._tell(update.strategy, strategy.on_order, update, update.ts_ns, entry_id, workflow)
+
+    def _follow(self, update: OrderUpdate) -> int:
+        """Let an order end, or live again that was given up; return what may then still fill."""
+        if update.state in ENDED:
+            self._known.end(update.order_id, given_up=update.state is OrderState.REJECTED)
+        elif update.state is OrderState.ACCEPTED:
+            return self._known.revive(update.order_id)
+        return 0
+
+    def _tell[T](
+        self,
+        name: str,
+        handler: Callable[[T], Iterable[Intent] | None],
+        value: T,
+        ts_ns: int,
+        cause: int,
+        workflow: int,
+    ) -> None:
+        """Call one handler of a strategy and carry out its answer; not of one that failed."""
+        if name in self._deciders.stopped:
+            return
+        try:
+            intents = self._deciders.call(name, handler, value)
+        except DeciderFailed as failure:
+            self._fail(name, failure, ts_ns, cause, workflow)
+            return
+        self._decide(name, intents, ts_ns, cause, workflow)
 
     def _decide(
         self, name: str, intents: Iterable[Intent] | None, ts_ns: int, cause: int, workflow: int
@@ -408,11 +359,38 @@ class Host:
         """Carry out what one decider returned, and what it answers to refusals."""
         if intents is None or (type(intents) is tuple and not intents):
             return
+        try:
+            self._work_off(name, intents, ts_ns, cause, workflow)
+        except DeciderFailed as failure:
+            self._fail(name, failure, ts_ns, cause, workflow)
+
+    def _fail(
+        self, name: str, failure: DeciderFailed, ts_ns: int, cause: int, workflow: int
+    ) -> None:
+        """Stop the run; or ask the strategy that failed nothing more, and go on with the others."""
+        if not self._isolates:
+            raise failure
+        reset()  # what failed may have changed it
+        stopped = self._deciders.stop(name, failure, ts_ns)
+        self.counts.stopped += 1
+        self._market.silence(name)
+        fault_id = self._next_id()
+        self._journal.append(fault_id, ts_ns, Kind.FAULT, name, cause, workflow, stopped)
+        alert = Alert(f"strategy {name} failed and is asked nothing more: {stopped.error}")
+        entry_id = self._next_id()
+        self._journal.append(entry_id, ts_ns, Kind.INTENT, "host", fault_id, workflow, alert)
+        for order_id, instrument_id in self._known.open_by(name):
+            self._send_cancel(order_id, instrument_id, ts_ns, fault_id, workflow)
+        self._change(self._capital.on_stopped(stopped), ts_ns, fault_id, workflow)
+
+    def _work_off(
+        self, name: str, intents: Iterable[Intent], ts_ns: int, cause: int, workflow: int
+    ) -> None:
         work = deque([(cause, intents, 0)])
         while work:
             cause_id, batch, rounds = work.popleft()
             for intent in self._deciders.read(name, batch):
-                entry_id = self._next_id()
+                entry_id = self._next_intent_id()
                 self._journal.append(entry_id, ts_ns, Kind.INTENT, name, cause_id, workflow, intent)
                 self.counts.decisions += 1
                 refused = self._carry_out(name, intent, ts_ns, entry_id, workflow)
@@ -423,9 +401,11 @@ class Host:
                 if answer is None:
                     continue
                 if rounds == FOLLOW_UPS_MAX:
+                    endless = "answers every refusal with a new request"
                     raise DeciderFailed(
-                        f"strategy {name} answers every refusal with a new request; let "
-                        "on_refusal return nothing once a request was refused."
+                        f"strategy {name} {endless}; let on_refusal return nothing once a request "
+                        "was refused.",
+                        endless,
                     )
                 work.append((refusal_id, answer, rounds + 1))
 
@@ -504,22 +484,41 @@ class Host:
         for order_id in self._known.open_of(name, intent.instrument_id):
             if intent.order_id is not None and intent.order_id != order_id:
                 continue
-            command = CancelOrder(order_id, intent.instrument_id)
-            entry_id = self._next_id()
-            self._journal.append(
-                entry_id, ts_ns, Kind.COMMAND, "host", intent_id, workflow, command
-            )
-            self._orders.send(command)
+            self._send_cancel(order_id, intent.instrument_id, ts_ns, intent_id, workflow)
+
+    def _send_cancel(
+        self,
+        order_id: ClientOrderId,
+        instrument_id: InstrumentId,
+        ts_ns: int,
+        cause: int,
+        workflow: int,
+    ) -> None:
+        command = CancelOrder(order_id, instrument_id)
+        entry_id = self._next_id()
+        self._journal.append(entry_id, ts_ns, Kind.COMMAND, "host", cause, workflow, command)
+        self._orders.send(command)
 
     def _order_id(self, name: str, intent_id: int) -> ClientOrderId:
         digest = blake2b(b"%s|%s|%d" % (self._salt, name.encode(), intent_id), digest_size=10)
         return ClientOrderId(f"OT{digest.hexdigest()}")
 
+    def _next_intent_id(self) -> int:
+        """Number an intent; half of the numbers are kept for what a strategy's failure causes."""
+        if self._isolates and self._k & (MESSAGES_PER_DELIVERY_MAX - 1) >= (
+            MESSAGES_PER_DELIVERY_MAX // 2
+        ):
+            raise self._too_many(MESSAGES_PER_DELIVERY_MAX // 2)
+        return self._next_id()
+
     def _next_id(self) -> int:
         self._k += 1
         if not self._k & (MESSAGES_PER_DELIVERY_MAX - 1):
-            raise DeciderFailed(
-                f"the strategies decided more than {MESSAGES_PER_DELIVERY_MAX:,} things at "
-                f"delivery {self.seq}; let them return fewer intents at once."
-            )
+            raise self._too_many(MESSAGES_PER_DELIVERY_MAX)
         return self._k
+
+    def _too_many(self, most: int) -> DeciderFailed:
+        what = f"the strategies decided more than {most:,} things"
+        return DeciderFailed(
+            f"{what} at delivery {self.seq}; let them return fewer intents at once.", what
+        )

@@ -9,9 +9,9 @@ from itertools import islice
 
 from strategies.decider import Params, Strategy
 from strategies.errors import DeciderFailed
-from strategies.host.faults import one_line, place_of
+from strategies.host.faults import one_line, place_of, reproducible
 from strategies.host.intents import wrong_with
-from strategies.messages import Intent
+from strategies.messages import Intent, StrategyStopped
 
 type AnyStrategy = Strategy[Params]
 
@@ -20,11 +20,18 @@ INTENTS_PER_ANSWER_MAX = 100_000
 
 
 class Deciders:
-    """The strategies of one run by name, in scenario order."""
+    """The strategies of one run by name, in scenario order; ``stopped`` are those that failed."""
 
     def __init__(self, by_name: Mapping[str, AnyStrategy], seq: Callable[[], int]) -> None:
         self.by_name = by_name
+        self.stopped: dict[str, StrategyStopped] = {}
         self._seq = seq
+
+    def stop(self, name: str, failure: DeciderFailed, ts_ns: int) -> StrategyStopped:
+        """Note that a strategy failed, in words that a re-execution reproduces."""
+        what, place = reproducible(failure.what), reproducible(failure.place)
+        stopped = self.stopped[name] = StrategyStopped(name, what, place, ts_ns)
+        return stopped
 
     def call[T, R](self, name: str, handler: Callable[[T], R], value: T) -> R:
         """Return what a handler of a strategy returns; raises DeciderFailed where it raises."""
@@ -47,9 +54,9 @@ class Deciders:
         except BaseException as error:
             raise self.blame(name, error, "while its intents were read") from error
         if len(intents) > INTENTS_PER_ANSWER_MAX:
+            many = f"returned more than {INTENTS_PER_ANSWER_MAX:,} intents"
             raise DeciderFailed(
-                f"strategy {name} returned more than {INTENTS_PER_ANSWER_MAX:,} intents at "
-                f"delivery {self._seq()}; end its loop."
+                f"strategy {name} {many} at delivery {self._seq()}; end its loop.", many
             )
         for intent in intents:
             wrong = wrong_with(intent, self.by_name[name].instruments)
@@ -58,15 +65,18 @@ class Deciders:
         return intents
 
     def _wrong(self, name: str, what: str, advice: str) -> DeciderFailed:
-        return DeciderFailed(f"strategy {name} {what} (delivery {self._seq()}){advice}")
+        text = f"strategy {name} {what} (delivery {self._seq()}){advice}"
+        return DeciderFailed(text, f"{what}{advice}")
 
     def blame(self, name: str, error: BaseException, where: str) -> DeciderFailed:
         """Return a decider's error as its failure; raises the user's Ctrl-C, which is nobody's."""
         if isinstance(error, KeyboardInterrupt):
             raise error
-        place = place_of(error, type(self.by_name.get(name)).__module__)
+        place = place_of(error, type(self.by_name.get(name)).__module__) + one_line(where)
+        what = f"{type(error).__name__}: {one_line(str(error))}"
         return DeciderFailed(
-            f"strategy {name} raised {type(error).__name__}: {one_line(str(error))} {place}"
-            f"{one_line(where)} (delivery {self._seq()}); mend the strategy and run again (--debug "
-            "shows the traceback)."
+            f"strategy {name} raised {what} {place} (delivery {self._seq()}); mend the strategy "
+            "and run again (--debug shows the traceback).",
+            what,
+            place,
         )

@@ -1,9 +1,26 @@
-"""Words for what went wrong in a decider: one line each, with the place in its source.
+"""What becomes of a run when a strategy fails, and words for it: one line, with the place in its
+source.
 
 Rule: nothing here can raise or make a text that cannot be stored.
 """
 
+import re
+from enum import StrEnum
+
 TEXT_MAX = 300
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
+
+
+class OnDeciderFailure(StrEnum):
+    """STOP ends the run; ISOLATE asks that strategy nothing more and goes on with the others."""
+
+    STOP = "stop"
+    ISOLATE = "isolate"
+
+
+def reproducible(text: str) -> str:
+    """Return text without addresses of objects, which differ from process to process."""
+    return _ADDRESS.sub("0x...", text)
 
 
 def one_line(text: str) -> str:

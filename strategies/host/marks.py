@@ -53,6 +53,10 @@ class LastPrices:
         """Return the slot the host writes an instrument's events to."""
         return self._marks[instrument_id]
 
+    def has(self, instrument_id: InstrumentId) -> bool:
+        """Tell whether an instrument is of this run."""
+        return instrument_id in self._marks
+
     def know(self, strategies: Mapping[str, Strategy[Params]]) -> None:
         """Learn whose positions to answer for; called once by the host."""
         self._strategies = strategies

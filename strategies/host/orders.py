@@ -15,7 +15,10 @@ from strategies.messages import Fill, Grant, RepeatedFill
 
 @dataclass(slots=True)
 class OrderRecord:
-    """One order: who wanted it, what caused it, what of it may still fill, which trades counted."""
+    """One order: who wanted it, what caused it, what of it may still fill, which trades counted.
+
+    ``given_up``: it ended as rejected, which a venue that took it after all proves wrong.
+    """
 
     strategy: str
     instrument_id: InstrumentId
@@ -23,6 +26,7 @@ class OrderRecord:
     workflow_id: int
     left_raw: int
     trade_ids: tuple[str, ...] = ()
+    given_up: bool = False
 
 
 class KnownOrders:
@@ -42,6 +46,10 @@ class KnownOrders:
         """Tell whether an order can still change."""
         return order_id in self._open
 
+    def knows(self, order_id: ClientOrderId) -> bool:
+        """Tell whether this run sent an order."""
+        return order_id in self._open or order_id in self._ended
+
     def record(self, order_id: ClientOrderId) -> OrderRecord:
         """Return an order's record, open or ended; raises InvariantBroken if it was never sent."""
         found = self._open.get(order_id) or self._ended.get(order_id)
@@ -49,11 +57,21 @@ class KnownOrders:
             raise InvariantBroken(f"a venue reported order {order_id}, which this run never sent.")
         return found
 
-    def end(self, order_id: ClientOrderId) -> None:
+    def end(self, order_id: ClientOrderId, *, given_up: bool = False) -> None:
         """Note that an order has ended; one that had already stays as it is."""
         found = self._open.pop(order_id, None)
         if found is not None:
+            found.given_up = given_up
             self._ended[order_id] = found
+
+    def revive(self, order_id: ClientOrderId) -> int:
+        """Open an order again that was given up; return what may still fill, 0 for others."""
+        found = self._ended.get(order_id)
+        if found is None or not found.given_up:
+            return 0
+        found.given_up = False
+        self._open[order_id] = self._ended.pop(order_id)
+        return found.left_raw
 
     def fill(self, fill: Fill) -> None:
         """Count a new trade; raises InvariantBroken where it is more than was left of its order."""
@@ -68,10 +86,16 @@ class KnownOrders:
         if found.left_raw == 0:
             self.end(fill.order_id)
 
+    def open_by(self, strategy: str) -> Iterator[tuple[ClientOrderId, InstrumentId]]:
+        """Yield a strategy's open orders and their instruments, oldest first."""
+        for order_id, found in list(self._open.items()):
+            if found.strategy == strategy:
+                yield order_id, found.instrument_id
+
     def open_of(self, strategy: str, instrument_id: InstrumentId) -> Iterator[ClientOrderId]:
         """Yield the ids of a strategy's open orders in one instrument, oldest first."""
-        for order_id, found in list(self._open.items()):
-            if found.strategy == strategy and found.instrument_id == instrument_id:
+        for order_id, place in self.open_by(strategy):
+            if place == instrument_id:
                 yield order_id
 
 

@@ -31,6 +31,7 @@ from strategies.capital.config import BrakeRules, LimitRules, StageRules
 from strategies.capital.ledger import Holding, VenueLedger, fee_raw, notional_raw
 from strategies.markets.facts import RAW_ONE
 from strategies.messages import (
+    CashCorrection,
     Enter,
     Exit,
     Fill,
@@ -115,6 +116,8 @@ class Interleavings(RuleBasedStateMachine):
         self.open: dict[str, Grant] = {}
         self.fills: list[Fill] = []
         self.cash = {"KRX": 10_000_000 * RAW_ONE, "BINANCE": 100_000 * RAW_ONE}
+        self.corrected = {"KRX": 0, "BINANCE": 0}
+        self.given_up: set[str] = set()
         self.late = False
 
     def _price(self, symbol: InstrumentId, at: int) -> str:
@@ -181,6 +184,7 @@ class Interleavings(RuleBasedStateMachine):
         if raw == 0:
             return
         self.late = self.late or str(order.order_id) not in self.open
+        self._live(order)
         self.left[str(order.order_id)] = left - raw
         if left == raw:
             self.open.pop(str(order.order_id), None)
@@ -217,8 +221,34 @@ class Interleavings(RuleBasedStateMachine):
         ),
     )
     def end(self, order: Grant, state: OrderState) -> None:
-        self.open.pop(str(order.order_id), None)
+        was_open = self.open.pop(str(order.order_id), None)
+        if was_open is not None and state is OrderState.REJECTED:
+            self.given_up.add(str(order.order_id))
         self.books.end(order, state)
+
+    @rule(order=orders)
+    def accept(self, order: Grant) -> None:
+        """Accept an order, also one that was given up: only that one holds money again."""
+        self.late = self.late or str(order.order_id) not in self.open
+        self._live(order)
+        self.books.end(order, OrderState.ACCEPTED)
+
+    def _live(self, order: Grant) -> None:
+        if str(order.order_id) in self.given_up:
+            self.given_up.remove(str(order.order_id))
+            self.open[str(order.order_id)] = order
+
+    @rule(venue=st.sampled_from(["KRX", "BINANCE"]), won=st.integers(-90_000, 90_000))
+    def correct(self, venue: str, won: int) -> None:
+        """Correct a venue's cash: its equity changes, and nobody's result."""
+        code = "KRW" if venue == "KRX" else "USDT"
+        amount = Money.from_str(f"{won} {code}")
+        correction = CashCorrection(venue, amount, "fees", self.books.now_ns)
+        profits = dict(self.books.ledgers[venue].realized_raw)
+        self.books.hear(correction, self.books.capital.on_cash(correction))
+        assert self.books.ledgers[venue].realized_raw == profits
+        self.cash[venue] += amount.raw
+        self.corrected[venue] += amount.raw
 
     @rule(hours=st.integers(1, 30), at=st.integers(0, 2))
     def wait(self, hours: int, at: int) -> None:
@@ -313,7 +343,8 @@ class Interleavings(RuleBasedStateMachine):
     def equity_is_what_was_earned(self) -> None:
         ledger = self.books.ledgers["KRX"]
         earned = sum(ledger.realized_raw.values())
-        assert ledger.book_equity_raw() == 10_000_000 * RAW_ONE + earned
+        assert ledger.corrected_raw == self.corrected["KRX"]
+        assert ledger.book_equity_raw() == 10_000_000 * RAW_ONE + earned + self.corrected["KRX"]
 
     @invariant()
     def a_restart_gives_the_same_books(self) -> None:
@@ -366,6 +397,8 @@ def _state(ledger: VenueLedger) -> Sequence[object]:
         (ledger.long_raw, ledger.short_raw, ledger.buying_raw, ledger.selling_raw),
         (_known(ledger.settlement.due_raw), ledger.settlement.total_raw),
         sorted((str(order), trade) for order, trade in ledger.trades),
+        sorted((str(k), vars_of(v)) for k, v in ledger.given_up.items()),
+        ledger.corrected_raw,
     )
 
 

@@ -21,7 +21,8 @@ from nautilus_trader.model import (
 
 from catalog.journal import Entry, MemoryJournal
 from strategies.decider import Intents, Params, Setup, Strategy
-from strategies.host.core import Host, Subscription
+from strategies.host.core import Host
+from strategies.host.market import Subscription
 from strategies.host.marks import LastPrices
 from strategies.markets import binance
 from strategies.markets.facts import InstrumentFacts
@@ -29,6 +30,7 @@ from strategies.markets.instruments import facts_of
 from strategies.messages import (
     Alert,
     CapitalIntent,
+    CashCorrection,
     Command,
     Enter,
     Exit,
@@ -42,6 +44,7 @@ from strategies.messages import (
     OrderUpdate,
     PositionUpdate,
     Refusal,
+    StrategyStopped,
     Submit,
     TimerFired,
     Wake,
@@ -141,6 +144,12 @@ class Purse:
 
     def on_kill(self, switch: KillSwitch) -> Sequence[CapitalIntent]:
         return self._hear(switch)
+
+    def on_cash(self, correction: CashCorrection) -> Sequence[CapitalIntent]:
+        return self._hear(correction)
+
+    def on_stopped(self, stopped: StrategyStopped) -> Sequence[CapitalIntent]:
+        return self._hear(stopped)
 
 
 @dataclass

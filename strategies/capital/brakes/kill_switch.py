@@ -35,6 +35,11 @@ class KillSwitch:
         self._ledgers = ledgers
 
     @property
+    def is_pulled(self) -> bool:
+        """Tell whether resting orders were cancelled and new risk is stopped."""
+        return self._board.is_pulled(NAME, ALL)
+
+    @property
     def flattens(self) -> bool:
         """Tell whether positions are being closed."""
         return self._board.is_pulled(FLATTENING, ALL)
