@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from kis_client import QUOTATIONS, TRADING, KisClient, served
 from kis_market import CODE, WHO, Wall, account_of, quote, server_of, trade
+from yarl import URL
 
 from scenarios.venues.kis.personality import Environment
 
@@ -158,6 +159,18 @@ def test_an_unknown_path_is_no_service():
         assert (status, body["msg_cd"]) == (404, "OPSQ0002")
 
     with_client(check)
+
+
+def test_a_path_may_begin_with_two_slashes():
+    async def check(client: KisClient, _wall):
+        url = URL(f"http://127.0.0.1:{client.server.port}/{QUOTATIONS}inquire-price", encoded=True)
+        assert url.path.startswith("//")
+        query = {"FID_COND_MRKT_DIV_CODE": "J", "FID_INPUT_ISCD": CODE}
+        headers = client.headers("FHKST01010100")
+        async with client.http.get(url, params=query, headers=headers) as reply:
+            assert (await reply.json())["rt_cd"] == "0"
+
+    with_client(check, *MORNING)
 
 
 def test_every_reply_is_marked_as_a_simulators_and_tells_the_market_time():

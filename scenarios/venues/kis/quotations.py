@@ -424,6 +424,7 @@ def product_info(exchange: Exchange, query: Query) -> Reply:
             "prdt_abrv_name": symbol.name,
             "prdt_eng_name120": f"SIMULATED {symbol.code}",
             "prdt_eng_abrv_name": f"SIM{symbol.code}",
+            "prdt_clsf_name": "주권",
         }
     )
 

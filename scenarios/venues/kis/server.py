@@ -177,7 +177,7 @@ class KisServer:
     # --- HTTP ---
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        path = request.path
+        path = _plain(request.path)
         is_socket = path in SOCKET_PATHS or path.startswith("/tryitout/")
         if is_socket and request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._serve_socket(request)
@@ -245,7 +245,7 @@ class KisServer:
     async def _serve_rest(self, request: web.Request) -> web.Response:
         asked = Request(
             request.method,
-            request.path,
+            _plain(request.path),
             {name.lower(): value for name, value in request.headers.items()},
             {name.upper(): value for name, value in request.query.items()},
             _texts(await request.text()),
@@ -314,6 +314,11 @@ async def _write(connection: Connection) -> None:
             await connection.socket.send_str(text)
         except ConnectionError:
             return  # the reader sees the same end and cleans up
+
+
+def _plain(path: str) -> str:
+    """Return a path with one slash at its head: clients of KIS are seen to send two."""
+    return f"/{path.lstrip('/')}"
 
 
 def _texts(body: str) -> Mapping[str, str] | None:
