@@ -3,6 +3,7 @@
 Rule: it decides nothing. It is the one module below `scenarios` that touches the engine's runtime.
 The engine logs and swallows what a handler raises, so everything is caught here first: the first
 failure is kept in ``failure``, later events are ignored and the composer of the run raises it.
+The engine's clock runs on wall time and the host on market time: here one becomes the other.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,6 +29,8 @@ from nautilus_trader.trading import Strategy, StrategyConfig
 
 from strategies.errors import InvariantBroken
 from strategies.host.core import Host
+from strategies.host.intents import TS_NS_MAX
+from strategies.market_time import REAL
 from strategies.messages import (
     CancelOrder,
     Command,
@@ -49,7 +52,10 @@ STATES: Mapping[type, OrderState] = {
     OrderCancelRejected: OrderState.CANCEL_REJECTED,
     OrderExpired: OrderState.EXPIRED,
 }
-"""Order events that become an OrderUpdate; the engine's others only repeat what we told it."""
+"""Order events that become an OrderUpdate; the engine's others only repeat what we told it.
+
+OrderDenied is the engine's own word, in wall time; the others carry the venue's time.
+"""
 
 MARKET_HANDLERS: Mapping[str, StreamKind] = {
     "on_trade": StreamKind.TRADES,
@@ -59,7 +65,12 @@ MARKET_HANDLERS: Mapping[str, StreamKind] = {
 
 
 class EngineHost(Strategy):
-    """Stands between one engine and one Host; also the Orders, Clock and Feed ports of the host."""
+    """Stands between one engine and one Host; also the Orders, Clock and Feed ports of the host.
+
+    ``market_time`` is set before the engine starts, where it is not the wall's.
+    """
+
+    market_time = REAL
 
     def __init__(self, config: StrategyConfig | None = None) -> None:
         super().__init__(config)
@@ -93,13 +104,17 @@ class EngineHost(Strategy):
             raise InvariantBroken("the engine started before the host was attached.")
         return self._host
 
+    def now_ns(self) -> int:
+        """Return the market time of this moment."""
+        return self.market_time.at(self.clock.timestamp_ns())
+
     # --- engine -> host ---
 
     def on_start(self) -> None:
         """Subscribe to every stream and deliver the start of the run."""
         try:
             self.host.subscribe(self)
-            self.host.start(self.clock.timestamp_ns())
+            self.host.start(self.now_ns())
         # The engine would log and swallow it; kept, and raised by the composer of the run.
         except BaseException as error:  # noqa: BLE001 - see above
             self._fail(error)
@@ -146,7 +161,7 @@ class EngineHost(Strategy):
             event.instrument_id,
             state,
             getattr(event, "reason", None) or "",
-            event.ts_event,
+            self.market_time.at(event.ts_event) if kind is OrderDenied else event.ts_event,
         )
 
     def _fill(self, event: OrderFilled) -> Fill:
@@ -165,7 +180,7 @@ class EngineHost(Strategy):
             event.ts_event,
         )
 
-    def _position_report(self, event: Any) -> PositionUpdate:
+    def _position_report(self, event: Any) -> Report:
         """Turn the engine's cumulative realised P&L into what this step alone realised."""
         key = str(event.position_id)
         total: Money = event.realized_pnl
@@ -226,13 +241,14 @@ class EngineHost(Strategy):
 
     def wake(self, owner: str, name: str, at_ns: int) -> None:
         """Deliver a TimerFired to the host at ``at_ns``, or at once where that is past."""
-        due_ns = max(at_ns, self.clock.timestamp_ns())
+        due_ns = max(min(self.market_time.wall(at_ns), TS_NS_MAX), self.clock.timestamp_ns())
 
         def ring(event: TimeEvent) -> None:
             if self.failure is not None:
                 return
             try:
-                self.host.on_timer(TimerFired(owner, name, at_ns, event.ts_event))
+                now_ns = self.market_time.at(event.ts_event)
+                self.host.on_timer(TimerFired(owner, name, at_ns, now_ns))
             # As in on_start.
             except BaseException as error:  # noqa: BLE001 - see above
                 self._fail(error)
