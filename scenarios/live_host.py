@@ -1,4 +1,4 @@
-"""The engine's shell in a live node: what leaves was journalled first, what is foreign stops nothing.
+"""The engine's shell in a live node: commits before it sends, and stops for nothing foreign.
 
 Rule: every command is committed before it is sent; whatever a venue reports that this run did not
 cause becomes a notice; the first failure of the host is told to whoever runs the node.
