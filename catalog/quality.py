@@ -286,7 +286,14 @@ class Ids:
 
 
 def check_prices(
-    found: Findings, name: str, prices: pa.Array, rows: Ints, ts_ns: Ints, *, least: int = 1
+    found: Findings,
+    name: str,
+    prices: pa.Array,
+    rows: Ints,
+    ts_ns: Ints,
+    *,
+    least: int = 1,
+    severity: Severity = Severity.ERROR,
 ) -> None:
     """Check that prices (engine raws) are above 0; ``least`` of 0 allows 0."""
     zero = pa.scalar(0, pa.int64()).cast(prices.type)
@@ -294,7 +301,7 @@ def check_prices(
     if wrong.any():
         value = prices[int(np.flatnonzero(wrong)[0])].as_py().normalize()
         text = f"{name} is {value:f}"
-        found.mark(Severity.ERROR, f"{name}-not-positive", text, wrong, rows, ts_ns)
+        found.mark(severity, f"{name}-not-positive", text, wrong, rows, ts_ns)
 
 
 def check_ticks(

@@ -3,7 +3,7 @@
 Rule: nothing is repaired on the way. What an import would drop, sort or refuse is a finding here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,12 @@ import pyarrow.compute as pc
 from catalog.columns import Ints, from_text
 from catalog.ingest.candles import DAY_NS, infer_interval
 from catalog.ingest.dumps import Dump, DumpKind, DumpReader, dump_of, ns_of
+from catalog.ingest.exchange_info import is_exchange_info, read_listed
+from catalog.ingest.frames import frames_in, looks_like_frames, values_of, venue_ms
 from catalog.ingest.indices import index_id_of, read_index
 from catalog.ingest.instruments import KRX_NAME
 from catalog.ingest.listings import is_listing, read_listing
+from catalog.ingest.mapping import NoMarketData, check_priced
 from catalog.ingest.recorded_csv import RecordedCsv, is_recorded_csv, read_recorded_csv
 from catalog.ingest.recordings import (
     is_answers,
@@ -26,7 +29,7 @@ from catalog.ingest.recordings import (
     read_answers,
     received_ns,
 )
-from catalog.ingest.tables import PRICES, Sheet, read_sheet
+from catalog.ingest.tables import PRICES, Sheet, read_first_names, read_sheet
 from catalog.layout import MAX_ROW_GROUP
 from catalog.quality import (
     SECOND_NS,
@@ -58,20 +61,30 @@ def check_file(path: Path, timezone: str = "UTC") -> list[Finding]:
     and, for bars, ranges and volumes.
     """
     try:
-        if is_recorded_csv(path):
-            return _check_csv(read_recorded_csv(path))
-        if is_answers(path):
-            read_answers(path)  # raises where one is cut short
-            return []
-        if looks_like_recording(path):
-            return _check_recording(path)
-        if (dump := dump_of(path)) is not None:
-            return _check_dump(dump)
-        return _check_sheets(path, timezone)
+        return _check_form(path, timezone)
+    except NoMarketData as error:
+        found = Findings(str(path))
+        found.add(Severity.NOTE, "no-market-data", f"{error.why}: nothing to check")
+        return found.all()
     except BadInput as error:
         found = Findings(str(path))
         found.add(Severity.ERROR, "unreadable", _without(path, str(error)))
         return found.all()
+
+
+def _check_form(path: Path, timezone: str) -> list[Finding]:
+    """Check one file by the form it has."""
+    if is_answers(path) or is_exchange_info(path):
+        read_listed(path)  # both raise where one is cut short
+        if is_answers(path):
+            read_answers(path)
+        return []
+    for is_form, check in _FORMS:
+        if is_form(path):
+            return check(path)
+    if (dump := dump_of(path)) is not None:
+        return _check_dump(dump)
+    return _check_sheets(path, timezone)
 
 
 def _without(path: Path, sentence: str) -> str:
@@ -238,6 +251,21 @@ def _check_recording(path: Path) -> list[Finding]:
     return [*whole.all(), *(each for stream in frames.values() for each in stream.finish())]
 
 
+def _check_frames(path: Path) -> list[Finding]:
+    """Check frames that were kept without receive times, as if received when they were sent."""
+    whole = Findings(str(path), "value")
+    frames: dict[tuple[str, str], _Frames] = {}
+    for number, value in values_of(path):
+        for frame in frames_in(value):
+            data = frame.get("data", frame) if isinstance(frame, dict) else None
+            if isinstance(data, dict) and (sent_ms := venue_ms(data)):
+                try:
+                    _frame(path, whole, frames, number, sent_ms * _MS, frame)
+                except (KeyError, TypeError, ValueError):
+                    whole.add(Severity.ERROR, "no-frame", "a frame that cannot be read", number)
+    return [*whole.all(), *(each for stream in frames.values() for each in stream.finish())]
+
+
 def _frame(
     path: Path,
     whole: Findings,
@@ -298,6 +326,7 @@ def _check_sheets(path: Path, timezone: str) -> list[Finding]:
         return found.all()
     index_id = index_id_of(path)
     if index_id is None:
+        check_priced(read_first_names(path), path)
         return _check_table(read_sheet(path, timezone))
     sheets = read_index(path, index_id, timezone)
     return [each for _, sheet in sheets for each in _check_series(sheet)]
@@ -371,6 +400,13 @@ def _check_repeated(
     found.mark(Severity.WARNING, "duplicate", text, same & ~differs, rows, stamps)
     text = "other values for the time of the row above"
     found.mark(Severity.ERROR, "contradiction", text, same & differs, rows, stamps)
+
+
+_FORMS: tuple[tuple[Callable[[Path], bool], Callable[[Path], list[Finding]]], ...] = (
+    (is_recorded_csv, lambda path: _check_csv(read_recorded_csv(path))),
+    (looks_like_recording, _check_recording),
+    (looks_like_frames, _check_frames),
+)
 
 
 def _equals_zero(column: pa.Array) -> pa.Array:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from nautilus_trader.model import BarType, Equity
+from nautilus_trader.model import BarType, Equity, IndexInstrument
 
 from catalog.book import F_LAST, Book, apply_rows
 from catalog.columns import Ints
@@ -110,6 +110,11 @@ class _StreamCheck:
         return isinstance(self._instrument, Equity)
 
     @property
+    def is_index(self) -> bool:
+        """Say whether the stream is of values that nobody trades."""
+        return isinstance(self._instrument, IndexInstrument)
+
+    @property
     def decimals(self) -> tuple[int, int]:
         """Price and size decimals of the instrument."""
         return int(self._instrument.price_precision), size_precision(self._instrument)
@@ -172,10 +177,13 @@ def _bars(check: _StreamCheck, table: pa.Table, rows: Ints, stamps: Ints) -> Non
     names = ("open", "high", "low", "close")
     bars = {name: column(table, name) for name in names}
     for name in names:
-        check_prices(check.found, name, bars[name], rows, stamps)
+        # An index of rates or spreads, even an oil price, may be 0 or less.
+        severity = Severity.NOTE if check.is_index else Severity.ERROR
+        check_prices(check.found, name, bars[name], rows, stamps, severity=severity)
         _on_grid(check, name, bars[name], rows, stamps)
     check_ranges(check.found, bars, rows, stamps)
-    check_volumes(check.found, column(table, "volume"), rows, stamps)
+    if not check.is_index:
+        check_volumes(check.found, column(table, "volume"), rows, stamps)
     same = np.diff(stamps, prepend=stamps[0] - 1) == 0
     check.found.mark(
         Severity.ERROR, "duplicate", "the time of the bar above again", same, rows, stamps

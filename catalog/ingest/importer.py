@@ -2,10 +2,10 @@
 
 import zoneinfo
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from glob import glob
 from pathlib import Path
+from typing import Protocol
 
 from nautilus_trader.model import InstrumentId
 
@@ -19,21 +19,28 @@ from catalog.ingest.candles import (
     interval_text,
 )
 from catalog.ingest.dumps import Dump, DumpKind, dump_of, import_dump
+from catalog.ingest.exchange_info import is_exchange_info, read_listed
+from catalog.ingest.files import Found, find
+from catalog.ingest.frames import BareFrames, looks_like_frames
 from catalog.ingest.indices import import_index, index_id_of
 from catalog.ingest.instruments import INDEX_VENUE, Grid, instrument_id_for, parse_id
 from catalog.ingest.large_tables import import_large, is_large
 from catalog.ingest.listings import import_listings, is_listing
+from catalog.ingest.mapping import NoMarketData, check_priced
+from catalog.ingest.naming import Names
 from catalog.ingest.recorded_csv import import_recorded_csv, is_recorded_csv
 from catalog.ingest.recordings import (
     Answer,
     Market,
+    Recorded,
     Recording,
     import_answers,
     is_answers,
     looks_like_recording,
     read_answers,
 )
-from catalog.ingest.tables import SUFFIXES, read_sheet
+from catalog.ingest.tables import SUFFIXES, read_first_names, read_sheet
+from catalog.layout import instrument_of
 from catalog.store import Import, Store, WriteResult
 from strategies.errors import BadInput
 from strategies.markets import krx
@@ -54,13 +61,30 @@ class Kind(StrEnum):
     AGG_TRADES = "aggTrades"
     BOOK_TICKER = "bookTicker"
     FUNDING = "fundingRate"
+    EXCHANGE_INFO = "exchangeInfo"
+    LEFT_OUT = "left out"
+
+
+class FileReader(Protocol):
+    """Reads files of a form that this room does not know."""
+
+    def reads(self, path: Path) -> bool:
+        """Say whether a file's content is of this form."""
+
+    def read(self, batch: Import, path: Path, on_bytes: Callable[[int], None]) -> Recorded:
+        """Read one file into an import. Raises BadInput."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the user says about the files; None is found out."""
+    """What the user says about the files; None is found out.
+
+    ``names`` tells instruments of single files, ``instrument`` that of all others; ``readers`` know
+    further forms of files.
+    """
 
     instrument: str | None = None
+    names: Names = field(default_factory=Names)
     kind: Kind | None = None
     interval_ns: int | None = None
     timezone: str | None = None
@@ -68,6 +92,11 @@ class Options:
     market: Market | None = None
     grid: Grid = field(default_factory=Grid)
     sessions_of: SessionsOf | None = None
+    readers: tuple[FileReader, ...] = ()
+
+    def of(self, path: Path) -> "Options":
+        """Return what the user says about one file."""
+        return replace(self, instrument=self.names.of(path) or self.instrument)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,54 +123,117 @@ def import_files(
 ) -> ImportReport:
     """Import everything the paths name; ``on_progress`` is told bytes done and bytes in all.
 
-    A path is a file, a folder (all tables and recordings in it, at any depth) or a pattern. Raises
-    BadInput for the first file that cannot be imported; the catalog is then as it was.
+    A path is a file, a folder (all that is readable in it, at any depth) or a pattern. What holds
+    no market data is left out of a folder and named in the report. Raises BadInput for the first
+    file that cannot be imported; the catalog is then as it was.
     """
     if options.timezone is not None:
         _check_zone(options.timezone)
-    files = sorted(find_files(paths), key=_is_funding)  # last: it needs the instrument
-    total = sum(path.stat().st_size for path in files)
+    found = find(paths, lambda path: is_readable(path, options.readers))
+    options.names.check(each.path for each in found)
+    files = sorted((each for each in found if each.readable), key=_is_funding)
+    unread = [each.path for each in found if not each.readable]
+    reports = [_left_out(path, "neither a table nor a recording") for path in unread]
+    total = sum(each.path.stat().st_size for each in files)
     done = 0
-    reports = []
 
     def on_bytes(read: int) -> None:
         on_progress(done + read, total)
 
-    answers = [answer for path in files if is_answers(path) for answer in read_answers(path)]
+    beside = _Beside([each.path for each in files])
+    options = replace(options, grid=replace(options.grid, listed=beside.listed))
     with store.importing() as batch:
-        listings = [path for path in files if _is_listing(path, options)]
+        listings = [each.path for each in files if _is_listing(each.path, options)]
         reports += _import_listings(batch, listings, options)
-        for path in files:
-            if not is_answers(path) and path not in listings:
-                reports.append(_import(batch, path, options, answers, on_bytes))
-            done += path.stat().st_size
+        for each in files:
+            if each.path not in listings and not beside.holds(each.path):
+                reports.append(_import_found(batch, each, options, beside.answers, on_bytes))
+            done += each.path.stat().st_size
             on_progress(done, total)
-        reports += _import_answers(batch, files, options)
+        reports += beside.finish(batch, options)
+    if not batch.results:
+        raise BadInput(_nothing(reports))
     return ImportReport(tuple(reports), tuple(batch.results))
 
 
-def find_files(paths: Sequence[str]) -> list[Path]:
+def find_files(paths: Sequence[str], readers: Sequence[FileReader] = ()) -> list[Path]:
     """Return the files that paths name, in order and once. Raises BadInput where there are none."""
-    found: dict[Path, None] = {}
-    for text in paths:
-        path = Path(text).expanduser()
-        if path.is_dir():
-            files = [each for each in sorted(path.rglob("*")) if each.is_file() and _readable(each)]
-        elif path.exists():
-            files = [path]
-        else:
-            matches = map(Path, glob(str(path), recursive=True))  # noqa: PTH207 - also absolute
-            files = sorted(each for each in matches if each.is_file())
-        if not files:
-            what = "holds no table or recording" if path.is_dir() else "does not exist"
-            raise BadInput(f"{text} {what}: check the path.")
-        found |= dict.fromkeys(files)
-    return list(found)
+    found = find(paths, lambda path: is_readable(path, readers))
+    return [each.path for each in found if each.readable]
 
 
-def _readable(path: Path) -> bool:
+def is_readable(path: Path, readers: Sequence[FileReader] = ()) -> bool:
+    """Say whether a file is of a form that can be imported."""
     name = path.name.lower().removesuffix(".gz")
-    return name.endswith((*SUFFIXES, ".zip")) or looks_like_recording(path)
+    return (
+        name.endswith((*SUFFIXES, ".zip"))
+        or looks_like_recording(path)
+        or any(reader.reads(path) for reader in readers)
+        or is_exchange_info(path)
+        or looks_like_frames(path)
+    )
+
+
+def _left_out(path: Path, why: str) -> FileReport:
+    return FileReport(path, Kind.LEFT_OUT, 0, 0, (f"left out: {why}",))
+
+
+def _nothing(reports: Sequence[FileReport]) -> str:
+    """Say why an import came to nothing."""
+    why = next((note for report in reports for note in report.notes), "they are empty")
+    return (
+        f"none of the {len(reports):,} files holds market data (the first, {reports[0].path}: "
+        f"{why.removeprefix('left out: ').rstrip('.')}): nothing was imported."
+    )
+
+
+class _Beside:
+    """The files of an import that tell of others: REST answers and steps of instruments."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._answers = [path for path in paths if is_answers(path)]
+        self._listings = {
+            path: read_listed(path)
+            for path in paths
+            if path in self._answers or is_exchange_info(path)
+        }
+        self.answers = [each for path in self._answers for each in read_answers(path)]
+        self.listed = {
+            each: steps for found in self._listings.values() for each, steps in found.items()
+        }
+
+    def holds(self, path: Path) -> bool:
+        """Say whether a file is one of these."""
+        return path in self._listings
+
+    def finish(self, batch: Import, options: Options) -> Iterator[FileReport]:
+        """Import the depth answers that no recording took, as snapshots, and tell of all."""
+        taken = {(result.kind, result.topic) for result in batch.results}
+        for path in self._answers:
+            done = import_answers(batch, path, options.grid, taken)
+            notes = () if self._listings[path] else tuple(done.notes)
+            yield FileReport(path, Kind.RECORDING, done.rows, done.frames, notes)
+        used = {instrument_of(result.kind, result.topic) for result in batch.results}
+        for path, listed in self._listings.items():
+            if listed:
+                count = len(used & listed.keys())
+                note = f"tick and lot steps of {count:,} instruments taken from its exchangeInfo"
+                yield FileReport(path, Kind.EXCHANGE_INFO, 0, 0, (note,))
+
+
+def _import_found(
+    batch: Import,
+    found: Found,
+    options: Options,
+    answers: Sequence[Answer],
+    on_bytes: Callable[[int], None],
+) -> FileReport:
+    try:
+        return _import(batch, found.path, options.of(found.path), answers, on_bytes)
+    except NoMarketData as error:
+        if found.named:
+            raise
+        return _left_out(found.path, error.why)
 
 
 def _import(
@@ -152,17 +244,16 @@ def _import(
     on_bytes: Callable[[int], None],
 ) -> FileReport:
     kind = options.kind
-    if kind in (None, Kind.RECORDING) and is_recorded_csv(path):
-        done = import_recorded_csv(batch, path, options.market, options.grid)
-        return FileReport(path, Kind.RECORDING, done.rows, done.frames, tuple(done.notes))
-    if kind is Kind.RECORDING or (kind is None and looks_like_recording(path)):
-        done = Recording(batch, path, options.market, options.grid, answers).read(on_bytes)
-        return FileReport(path, Kind.RECORDING, done.rows, done.frames, tuple(done.notes))
+    if kind in (None, Kind.RECORDING):
+        recorded = _recorded(batch, path, options, answers, on_bytes)
+        if recorded is not None:
+            notes = tuple(recorded.notes)
+            return FileReport(path, Kind.RECORDING, recorded.rows, recorded.frames, notes)
     dump = _dump(path, options)
     if dump is not None:
         dumped = import_dump(batch, dump, _market(options), options.grid, on_bytes)
         return FileReport(path, Kind(dump.kind), dumped.rows, 0, tuple(dumped.notes))
-    if not _readable(path):
+    if not is_readable(path):
         raise BadInput(
             f"{path} is neither a table (.csv, .feather, .parquet, also as .gz or .zip) nor a "
             "recording: convert it to one of these."
@@ -172,9 +263,40 @@ def _import(
         zone = options.timezone or "UTC"
         index = import_index(batch, path, index_id, zone, options.sessions_of)
         return FileReport(path, Kind.INDEX, index.rows, 0, index.notes)
-    instrument_id = instrument_id_for(path, options.instrument)
+    check_priced(read_first_names(path), path)
+    return _candles(batch, path, options, on_bytes)
+
+
+def _recorded(
+    batch: Import,
+    path: Path,
+    options: Options,
+    answers: Sequence[Answer],
+    on_bytes: Callable[[int], None],
+) -> Recorded | None:
+    """Import a file that keeps what was received, None where it is none."""
+    if is_recorded_csv(path):
+        return import_recorded_csv(batch, path, options.market, options.grid)
+    if looks_like_recording(path):
+        return Recording(batch, path, options.market, options.grid, answers).read(on_bytes)
+    for reader in options.readers:
+        if reader.reads(path):
+            return reader.read(batch, path, on_bytes)
+    if looks_like_frames(path):
+        return BareFrames(batch, path, options.market, options.grid).read(on_bytes)
+    if options.kind is Kind.RECORDING:
+        return Recording(batch, path, options.market, options.grid, answers).read(on_bytes)
+    return None
+
+
+def _candles(
+    batch: Import, path: Path, options: Options, on_bytes: Callable[[int], None]
+) -> FileReport:
+    """Import a table of candles."""
+    perpetual = None if options.market is None else options.market is Market.USDM
+    instrument_id = instrument_id_for(path, options.instrument, perpetual=perpetual)
     is_krx = instrument_id.venue.value == krx.VENUE
-    if kind is Kind.KRX_DAILY and not is_krx:
+    if options.kind is Kind.KRX_DAILY and not is_krx:
         raise BadInput(f"{path}: {instrument_id} is no share of KRX: leave out --kind krx-daily.")
     if is_large(path) and not is_krx:
         large = import_large(
@@ -192,8 +314,9 @@ def _import(
     return FileReport(path, kind, written.rows, 0, written.notes)
 
 
-def _is_funding(path: Path) -> bool:
-    dump = dump_of(path)
+def _is_funding(found: Found) -> bool:
+    """Say whether a file comes last: funding rates need the instrument."""
+    dump = dump_of(found.path)
     return dump is not None and dump.kind is DumpKind.FUNDING
 
 
@@ -265,14 +388,6 @@ def _table(
         candles = close_stamped(sheet, options.interval_ns, options.stamp)
         kind, written = Kind.BARS, write_bars(batch, candles, instrument_id, options.grid)
     return kind, Written(written.topics, written.rows, (*notes, *written.notes))
-
-
-def _import_answers(batch: Import, files: Sequence[Path], options: Options) -> Iterator[FileReport]:
-    """Import the REST depth answers that no recording of this import took, as snapshots."""
-    taken = {(result.kind, result.topic) for result in batch.results}
-    for path in filter(is_answers, files):
-        done = import_answers(batch, path, options.grid, taken)
-        yield FileReport(path, Kind.RECORDING, done.rows, done.frames, tuple(done.notes))
 
 
 def _check_zone(name: str) -> None:

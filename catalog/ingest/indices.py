@@ -32,7 +32,7 @@ from strategies.errors import BadInput
 from strategies.ports import StreamKind
 
 KRX_INDICES = frozenset({"KS11", "KQ11", "KS200", "KOSPI", "KOSDAQ", "KOSPI200"})
-KNOWN = KRX_INDICES | {"SP500", "NASDAQ", "DOW", "VIX", "WTI", "FRENCHDATA"}
+KNOWN = KRX_INDICES | {"SP500", "NASDAQ", "DOW", "VIX", "WTI"}
 """Names of files that are taken as indices without being told."""
 
 _NAMED = re.compile(r"(?:^|_)index_([a-z0-9]+)(?:_|\.)|^([a-z0-9]+)\.", re.IGNORECASE)

@@ -1,10 +1,12 @@
 """Which instrument a file speaks of, and on which grid its numbers lie.
 
-Rule: what the catalog knows wins, then what the user says, then the built-in steps, then the data.
+Rule: what the catalog knows wins, then what the user says, then an exchangeInfo of the same import,
+then the built-in steps, then the data.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
@@ -26,16 +28,28 @@ INDEX_VENUE = "INDEX"
 """Where indices are kept; nothing trades there."""
 
 _PAIR_NAME = re.compile(r"^([0-9A-Z]+)[_/-]([A-Z]{3,5})(?![0-9A-Za-z])")
-_ID_HINT = "give it with --instrument, for example --instrument BTCUSDT-PERP.BINANCE or 005930.KRX"
+_FUTURES_NAME = re.compile(r"^([0-9A-Z]+)_([A-Z]{3,5})_\2(?![0-9A-Za-z]).*-futures(?![a-z])")
+"""Pair and settlement currency, as tools that download candles of perpetuals name them."""
+
+_SYMBOL_NAME = re.compile(r"^([0-9A-Z]{5,})(?![0-9A-Za-z])", re.IGNORECASE)
+_ID_NAME = re.compile(r"^([0-9A-Z]+(?:-PERP)?\.(?:KRX|INDEX|BINANCE_SPOT|BINANCE))(?![0-9A-Za-z])")
+_ID_HINT = (
+    "give it with --instrument, for example --instrument BTCUSDT-PERP.BINANCE or 005930.KRX, in a "
+    "folder for one file, as in --instrument '{}*=BTCUSDT-PERP.BINANCE'"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """What the user says about an instrument's grid; None leaves it to the other sources."""
+    """What the user says about an instrument's grid; None leaves it to the other sources.
+
+    ``listed`` are the steps that an exchangeInfo of the same import tells.
+    """
 
     tick: Decimal | None = None
     step: Decimal | None = None
     adjusted: bool = False
+    listed: Mapping[InstrumentId, binance.Steps] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +61,45 @@ class Needs:
     size_is_volume: bool = False
 
 
-def instrument_id_for(path: Path, given: str | None) -> InstrumentId:
-    """Return the id given, or the one the file's name tells: A005930.csv, BTC_USDT-5m.feather."""
+def instrument_id_for(
+    path: Path, given: str | None, *, perpetual: bool | None = None
+) -> InstrumentId:
+    """Return the id given, or the one the file's name tells.
+
+    A name tells it as ``A005930.csv``, ``BTC_USDT-5m.feather`` (spot),
+    ``BTC_USDT_USDT-5m-futures.feather``, ``BTCUSDT-PERP.BINANCE-1m.csv``, and as
+    ``btcusdt_1m.csv`` where ``perpetual`` says which of its markets is meant.
+    """
     if given is not None:
         return parse_id(given)
-    if match := KRX_NAME.match(path.name):
+    name = path.name
+    if match := _ID_NAME.match(name):
+        return parse_id(match[1])
+    if match := KRX_NAME.match(name):
         return InstrumentId.from_str(f"{match[1]}.{krx.VENUE}")
-    if match := _PAIR_NAME.match(path.name):
+    if match := _FUTURES_NAME.match(name):
+        return InstrumentId.from_str(f"{match[1]}{match[2]}-PERP.{binance.VENUE_USDM}")
+    if (match := _PAIR_NAME.match(name)) and perpetual is not True:
         return InstrumentId.from_str(f"{match[1]}{match[2]}.{binance.VENUE_SPOT}")
-    raise BadInput(f"{path}: its name does not tell the instrument: {_ID_HINT}.")
+    symbol = (match[1] + match[2]) if match else _symbol_in(name)
+    if symbol and perpetual is not None:
+        venue = f"-PERP.{binance.VENUE_USDM}" if perpetual else f".{binance.VENUE_SPOT}"
+        return InstrumentId.from_str(f"{symbol}{venue}")
+    raise BadInput(
+        f"{path}: its name does not tell the instrument: {_ID_HINT.format(_stem(name))}."
+    )
+
+
+def _symbol_in(name: str) -> str:
+    """Return the symbol of Binance that a name begins with, empty where it is none."""
+    match = _SYMBOL_NAME.match(name)
+    symbol = match[1].upper() if match else ""
+    return symbol if any(symbol.endswith(quote) for quote in QUOTES) else ""
+
+
+def _stem(name: str) -> str:
+    """Return the beginning of a name up to its first number, for an example of a pattern."""
+    return re.split(r"[-_.]?\d|\.", name, maxsplit=1)[0] or name
 
 
 def parse_id(text: str) -> InstrumentId:
@@ -110,14 +154,17 @@ def _build(instrument_id: InstrumentId, grid: Grid, needs: Needs) -> Instrument:
     symbol, venue = instrument_id.symbol.value, instrument_id.venue.value
     if venue == krx.VENUE:
         return krx.equity(symbol, adjusted=grid.adjusted)
+    listed = grid.listed.get(instrument_id)
     if venue == binance.VENUE_USDM:
         pair = symbol.removesuffix("-PERP")
-        return binance.perpetual(pair, _steps(pair, grid, needs, binance.USDM_STEPS.get(pair)))
-    return binance.spot(symbol, _steps(symbol, grid, needs, binance.SPOT_STEPS.get(symbol)))
+        known = listed or binance.USDM_STEPS.get(pair)
+        return binance.perpetual(pair, _steps(pair, grid, needs, known))
+    known = listed or binance.SPOT_STEPS.get(symbol)
+    return binance.spot(symbol, _steps(symbol, grid, needs, known))
 
 
 def _steps(pair: str, grid: Grid, needs: Needs, known: binance.Steps | None) -> binance.Steps:
-    base, quote = _split(pair)
+    base, quote = (known.base, known.quote) if known else _split(pair)
     size_needed = 0 if known and needs.size_is_volume else needs.size
     return binance.Steps(
         base,
@@ -130,10 +177,15 @@ def _steps(pair: str, grid: Grid, needs: Needs, known: binance.Steps | None) -> 
 
 
 def _step(given: Decimal | None, known: str | None, needed: int) -> str:
+    """Return a step: a known one holds unless the data have more decimals than it."""
     if given is not None:
         return f"{given:f}"
     least = Decimal(1).scaleb(-needed)
-    return f"{min(least, Decimal(known)) if known else least:f}"
+    if known is None:
+        return f"{least:f}"
+    step = Decimal(known).normalize()
+    holds = needed <= max(0, -int(step.as_tuple().exponent))
+    return f"{step if holds else min(least, step):f}"
 
 
 def _split(pair: str) -> tuple[str, str]:

@@ -25,6 +25,13 @@ IGNORED = ("adjclose", "adjustedclose", "수정종가")
 CLOSE_TIMES = ("closetime",)
 """Time columns that already tell the candle's close."""
 
+FACTORS = frozenset(
+    {"mktrf", "smb", "hml", "rf", "rmw", "cma", "mom", "umd", "wml", "strev", "ltrev"}
+)
+"""Columns of published factor returns: excess returns of portfolios, the riskless rate."""
+
+_SHOWN = 8
+_RENAME = "rename them to timestamp, open, high, low, close, volume"
 _NOISE = re.compile(r"[\s_().\-]+")
 _MEANINGS = {name: meaning for meaning, names in NAMES.items() for name in names}
 
@@ -47,10 +54,33 @@ def map_columns(names: Sequence[str], path: Path) -> dict[str, str]:
     missing = [meaning for meaning in NAMES if meaning not in found]
     if missing:
         raise BadInput(
-            f"{path}: no column means {', '.join(missing)} (columns: {', '.join(names)}): rename "
-            "them to timestamp, open, high, low, close, volume."
+            f"{path} has no column that means {', '.join(missing)} (columns: {', '.join(names)}): "
+            f"{_RENAME}."
         )
     return found
+
+
+class NoMarketData(BadInput):
+    """A readable file that holds no prices: refused alone, left out of a folder for ``why``."""
+
+    def __init__(self, path: Path, why: str, way: str) -> None:
+        super().__init__(f"{path} {why}: {way}.")
+        self.why = why
+
+
+def check_priced(names: Sequence[str], path: Path) -> None:
+    """Raise NoMarketData where a table with these columns cannot be one of candles."""
+    meanings = {_MEANINGS.get(plain(name)) for name in names}
+    if meanings & {"high", "low"} or not any(names):
+        return
+    factors = [name for name in names if plain(name) in FACTORS]
+    if len(factors) > 1:
+        why = f"holds factor returns ({', '.join(factors)}), no prices"
+        raise NoMarketData(path, why, "give a table of prices")
+    missing = [meaning for meaning in NAMES if meaning not in meanings]
+    shown = ", ".join(names[:_SHOWN]) + (", ..." if names[_SHOWN:] else "")
+    why = f"has no column that means {', '.join(missing)} (columns: {shown})"
+    raise NoMarketData(path, why, _RENAME)
 
 
 def plain(name: str) -> str:

@@ -5,6 +5,7 @@ Rule: prices and sizes come as the venue's text and become exact decimals; rows 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from catalog.book import (
     DepthSnapshot,
     DepthSync,
 )
-from catalog.columns import decimals_needed, from_text, labels, times
+from catalog.columns import decimals_needed, from_text, labels, rounded, times
+from catalog.ingest.candles import bar_type
 from catalog.ingest.instruments import Grid, Needs, resolve
 from catalog.layout import MAX_ROW_GROUP, RAW, SCHEMAS
 from catalog.store import Import, StreamWriter, WriteResult, size_precision
@@ -35,12 +37,20 @@ _UPDATE, _ADD, _DELETE, _CLEAR = range(4)
 _NO_SIDE = 2
 
 
-class RowStream:
-    """Trades or quotes: one tuple a row."""
+_PRICED = {
+    StreamKind.TRADES: ("price",),
+    StreamKind.QUOTES: ("bid_price", "ask_price"),
+    StreamKind.BARS: ("open", "high", "low", "close"),
+}
 
-    def __init__(self, kind: StreamKind, writer: StreamWriter) -> None:
+
+class RowStream:
+    """Trades, quotes or bars: one tuple a row; ``interval_ns`` is a bar's."""
+
+    def __init__(self, kind: StreamKind, writer: StreamWriter, interval_ns: int = 0) -> None:
         self.kind = kind
         self.writer = writer
+        self.interval_ns = interval_ns
         self.price_decimals = 0
         self.size_decimals = 0
         self.dropped = 0
@@ -75,7 +85,8 @@ class RowStream:
             ids = pa.array(trade_id, pa.int64()).cast(pa.string())
             arrays = [*self._numbers((price,), (size,)), sides, ids, *stamps]
         else:
-            arrays = [*self._numbers(columns[:2], columns[2:4]), *stamps]
+            prices = len(_PRICED[self.kind])
+            arrays = [*self._numbers(columns[:prices], columns[prices:-2]), *stamps]
         return self._only_priced(pa.Table.from_arrays(arrays, schema=SCHEMAS[self.kind]))
 
     def _numbers(self, prices: Any, sizes: Any) -> list[pa.Array]:
@@ -87,9 +98,9 @@ class RowStream:
 
     def _only_priced(self, table: pa.Table) -> pa.Table:
         zero = pa.scalar(0, pa.int64()).cast(table.schema.field(0).type)
-        names = ("price",) if self.kind is StreamKind.TRADES else ("bid_price", "ask_price")
-        good = pc.greater(table.column(names[0]), zero)
-        for name in names[1:]:
+        first, *others = _PRICED[self.kind]
+        good = pc.greater(table.column(first), zero)
+        for name in others:
             good = pc.and_(good, pc.greater(table.column(name), zero))
         kept = table.filter(good)
         self.dropped += table.num_rows - kept.num_rows
@@ -226,29 +237,39 @@ def close_streams(
     instrument_id: InstrumentId,
     grid: Grid,
     path: Path,
+    source: str = "",
 ) -> list[WriteResult]:
     """Close the writers of one instrument; its decimals are those of its trades and quotes.
 
     A book may hold dust finer than the venue's step: where the instrument has fewer decimals, such
-    sizes are rounded up, so that no level vanishes.
+    sizes are rounded up, so that no level vanishes; volumes of bars are rounded to the nearest.
+    ``source`` is what the catalog remembers as the origin, the file's name by default.
     """
-    finest = [stream for stream in streams if stream.kind is not StreamKind.DELTAS] or streams
+    exact = [stream for stream in streams if stream.kind in (StreamKind.TRADES, StreamKind.QUOTES)]
+    told = exact or [stream for stream in streams if stream.kind is StreamKind.BARS] or streams
     price = max(stream.price_decimals for stream in streams)
-    size = max(stream.size_decimals for stream in finest)
-    instrument, _ = resolve(batch, instrument_id, grid, Needs(price, size), str(path))
+    size = max(stream.size_decimals for stream in told)
+    needs = Needs(price, size, size_is_volume=not exact and told is not streams)
+    instrument, _ = resolve(batch, instrument_id, grid, needs, str(path))
     decimals = size_precision(instrument)
     results = []
     for stream in streams:
-        writer = stream.writer
+        writer, kind = stream.writer, stream.kind
         if stream.size_decimals > decimals:
-            writer = batch.rewrite(writer, lambda table: _coarser(table, decimals))
+            writer = batch.rewrite(writer, partial(_coarser, kind, decimals))
         writer.topic = str(instrument_id)
-        result = writer.close(instrument, path.name)
+        if isinstance(stream, RowStream) and kind is StreamKind.BARS:
+            writer.topic = str(bar_type(instrument_id, stream.interval_ns))
+        result = writer.close(instrument, source or path.name)
         if result is not None:
             results.append(result)
     return results
 
 
-def _coarser(table: pa.Table, decimals: int) -> pa.Table:
-    sizes = pc.round(table.column("size"), ndigits=decimals, round_mode="up").cast(RAW)
-    return table.set_column(table.schema.get_field_index("size"), table.schema.field("size"), sizes)
+def _coarser(kind: StreamKind, decimals: int, table: pa.Table) -> pa.Table:
+    name = "volume" if kind is StreamKind.BARS else "size"
+    if kind is StreamKind.BARS:
+        sizes, _ = rounded(table.column(name), decimals)
+    else:
+        sizes = pc.round(table.column(name), ndigits=decimals, round_mode="up").cast(RAW)
+    return table.set_column(table.schema.get_field_index(name), table.schema.field(name), sizes)

@@ -1,17 +1,18 @@
-"""Reads raw Binance WebSocket recordings as trades, quotes and book deltas, both times kept.
+"""Reads raw Binance WebSocket recordings as trades, quotes, bars and book deltas, both times kept.
 
 Rule: ``ts_init`` is the receive time. Where a line was received before the one above it (a clock
 that was set back), it counts as received with the line above and is counted. ``ts_event`` is the
 venue's time (``T``, else ``E``; a spot bookTicker has none: the receive time), and may lie after
 ``ts_init`` where the local clock is behind. Depth becomes deltas from its snapshot on, in the
-order ``catalog.book.DepthSync`` gives it.
+order ``catalog.book.DepthSync`` gives it. A candle counts once it is finished, as a bar of its
+close.
 """
 
 import gzip
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from io import BufferedReader
@@ -22,6 +23,7 @@ import orjson
 from nautilus_trader.model import InstrumentId
 
 from catalog.book import DepthDiff, DepthSnapshot
+from catalog.ingest.candles import parse_interval
 from catalog.ingest.instruments import Grid
 from catalog.ingest.recorded_rows import DepthStream, RowStream, close_streams
 from catalog.store import Import
@@ -35,6 +37,7 @@ type OnBytes = Callable[[int], None]
 
 _BLOCK = 1 << 22
 _MS = 1_000_000
+_SPOT_DECIMALS = 8
 _SYMBOL = re.compile(rb"[?&]symbol=([A-Z0-9_]+)")
 
 
@@ -78,7 +81,9 @@ class Recording:
         market: Market | None,
         grid: Grid,
         answers: Sequence[Answer] = (),
+        source: str = "",
     ) -> None:
+        self._source = source
         self._batch = batch
         self._path = path
         self._market = market
@@ -88,6 +93,7 @@ class Recording:
         self._waiting: dict[str, list[Answer]] = {}  # by symbol: none of its frames came yet
         self._streams: dict[tuple[str, str], _Rows] = {}
         self._names: dict[bytes, str] = {}  # by stream address: each is looked at once
+        self._candles: dict[tuple[str, str], int] = {}  # close of the last one taken
         self._skipped: Counter[str] = Counter()
         self._back = 0
         self._last = 0
@@ -121,9 +127,9 @@ class Recording:
         name = self._names.get(address)
         if name is None:
             kind = address.partition(b"@")[2].partition(b"@")[0]
-            name = self._names[address] = _NAMES.get(kind, "")
+            name = self._names[address] = name_of(kind)
         if name:
-            self._data(name, orjson.loads(text)["data"], self._arrival(head))
+            self.take(name, orjson.loads(text)["data"], self._arrival(head))
         else:
             kind = address.partition(b"@")[2].partition(b"@")[0].partition(b"_")[0]
             self._skipped[kind.decode() or "other"] += 1
@@ -131,15 +137,13 @@ class Recording:
     def _bare(self, head: bytes, frame: Frame) -> None:
         """Take a frame outside a combined stream: a REST snapshot, or a single stream's."""
         if "lastUpdateId" in frame:
-            self._snapshot(frame, self._arrival(head))
+            self.take_snapshot(frame, self._arrival(head))
             return
-        name = _NAMES.get(str(frame.get("e", "")).encode())
-        if name is None and {"u", "s", "b", "B", "a", "A"} <= frame.keys():
-            name = "quote"
-        if name is None:
-            self._skipped["other"] += 1
+        name = bare_name(frame)
+        if name:
+            self.take(name, frame, self._arrival(head))
         else:
-            self._data(name, frame, self._arrival(head))
+            self._skipped["other"] += 1
 
     def _arrival(self, head: bytes) -> int:
         received = int(head) if head[-1:] != b":" else received_ns(head)
@@ -158,15 +162,51 @@ class Recording:
     def _has(self, symbol: str) -> bool:
         return any(name == symbol for name, _ in self._streams)
 
-    def _data(self, name: str, data: Frame, received: int) -> None:
+    def take(self, name: str, data: Frame, received: int) -> None:
+        """Take the data of one frame of the kind ``name``, as ``name_of`` or ``bare_name`` say."""
         if self._market is None:
             self._infer_from(data)
-        stream = self._streams.get((data["s"], name)) or self._open(data["s"], name)
+        symbol = data["s"]
+        if "_" in symbol:
+            self._skipped[f"{name} of expiring or coin-margined contracts"] += 1
+            return
+        if name == "kline" and not self._is_new_candle(symbol, data["k"]):
+            return
+        key = f"kline {data['k']['i']}" if name == "kline" else name
+        stream = self._streams.get((symbol, key)) or self._open(symbol, key)
         stream.add(_READERS[name](data, received))
         if stream.full():
             stream.flush()
 
-    def _snapshot(self, frame: Frame, received: int) -> None:
+    @property
+    def skipped(self) -> Counter[str]:
+        """How many frames were left out, by kind."""
+        return self._skipped
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether no frame was taken so far."""
+        return not self._streams
+
+    def discard(self) -> None:
+        """Throw away what was taken."""
+        for stream in self._streams.values():
+            stream.writer.discard()
+
+    def _is_new_candle(self, symbol: str, candle: Frame) -> bool:
+        """Say whether a candle is finished, of a fixed length and later than those before."""
+        if not candle.get("x"):
+            self._skipped["unfinished kline"] += 1
+        elif not re.fullmatch(r"\d+[smhdw]", candle["i"]):
+            self._skipped[f"kline of {candle['i']}"] += 1
+        elif candle["T"] <= self._candles.get((symbol, candle["i"]), 0):
+            self._skipped["repeated kline"] += 1
+        else:
+            self._candles[symbol, candle["i"]] = candle["T"]
+            return True
+        return False
+
+    def take_snapshot(self, frame: Frame, received: int) -> None:
         """Give a snapshot without a symbol to the one symbol whose depth was recorded so far."""
         symbols = [symbol for symbol, name in self._streams if name == "depth"]
         if len(symbols) == 1:
@@ -189,20 +229,16 @@ class Recording:
             self._market = Market.USDM if b"fstream" in address else Market.SPOT
 
     def _infer_from(self, data: Frame) -> None:
-        """Tell the market by fields that only one of them sends."""
-        kind = data.get("e")
-        if kind is None or "M" in data:
-            self._market = Market.SPOT
-        elif "X" in data or "pu" in data or (kind == "bookTicker" and "T" in data):
-            self._market = Market.USDM
-        elif kind == "depthUpdate":
-            self._market = Market.SPOT
+        self._market = market_told(data)
 
     def _open(self, symbol: str, name: str) -> _Rows:
-        kind = _KINDS[name]
+        name_only, _, interval = name.partition(" ")
+        kind = _KINDS[name_only]
         # The market may not be known yet: the topic is given when the stream is closed.
         writer = self._batch.open(kind, symbol)
-        stream = DepthStream(writer) if name == "depth" else RowStream(kind, writer)
+        stream: _Rows = DepthStream(writer)
+        if name != "depth":
+            stream = RowStream(kind, writer, parse_interval(interval) if interval else 0)
         self._streams[symbol, name] = stream
         for answer in self._waiting.pop(symbol, ()):
             self._answer(answer)
@@ -211,8 +247,8 @@ class Recording:
     def _finish(self, lines: int) -> Recorded:
         if not self._streams:
             raise BadInput(
-                f"{self._path}: none of its {lines:,} lines is a trade, aggTrade, bookTicker "
-                "or depth frame: nothing to import."
+                f"{self._path}: none of its {lines:,} lines is a trade, aggTrade, bookTicker, "
+                "depth frame or finished kline: nothing to import."
             )
         market = self._market
         if market is None:
@@ -223,13 +259,23 @@ class Recording:
         for answer in self._answers:  # received after the last frame
             if self._has(answer.symbol):
                 self._answer(answer)
+        done = self.finish()
+        done.notes += self._told(market)
+        return done
+
+    def finish(self) -> Recorded:
+        """Write the rest and close the streams of a recording whose market is known."""
+        market = self._market
+        if market is None:
+            raise InvariantBroken(f"{self._path}: its market is not known.")
         done = Recorded(self._frames)
         done.notes += self._choose_trades()
         for stream in self._streams.values():
             stream.finish()
         for symbol in dict.fromkeys(symbol for symbol, _ in self._streams):
             self._close(symbol, market, done)
-        done.notes += self._told(market)
+        for (symbol, _), stream in self._streams.items():
+            done.notes += stream.told(symbol)
         return done
 
     def _choose_trades(self) -> list[str]:
@@ -242,7 +288,12 @@ class Recording:
     def _close(self, symbol: str, market: Market, done: Recorded) -> None:
         streams = [stream for (name, _), stream in self._streams.items() if name == symbol]
         for result in close_streams(
-            self._batch, streams, instrument_id_of(symbol, market), self._grid, self._path
+            self._batch,
+            streams,
+            instrument_id_of(symbol, market),
+            self._grid,
+            self._path,
+            self._source,
         ):
             done.rows += result.rows
             done.topics.append((result.kind, result.topic))
@@ -251,12 +302,30 @@ class Recording:
         if not self._given:
             yield f"market {market} told by the frames"
         if self._skipped:
-            parts = [f"{count:,} {kind}" for kind, count in sorted(self._skipped.items())]
-            yield f"frames left out: {', '.join(parts)} (trades, quotes and depth are imported)"
+            yield left_out(self._skipped)
         if self._back:
             yield f"{self._back:,} frames received before the line above, moved up to it"
-        for (symbol, _), stream in self._streams.items():
-            yield from stream.told(symbol)
+
+
+def market_told(data: Frame) -> Market | None:
+    """Return the market of a frame by fields that only one of them sends, None where none tells."""
+    kind = data.get("e")
+    if kind is None or "M" in data:
+        return Market.SPOT
+    if "X" in data or "pu" in data or (kind == "bookTicker" and "T" in data):
+        return Market.USDM
+    if kind == "kline" and "o" in data["k"]:
+        # Spot writes each price with eight decimals, USD-M with those of its tick, seven at most.
+        decimals = len(data["k"]["o"].partition(".")[2])
+        return Market.SPOT if decimals == _SPOT_DECIMALS else Market.USDM
+    return Market.SPOT if kind == "depthUpdate" else None
+
+
+def left_out(skipped: Mapping[str, int]) -> str:
+    """Return a note that names the kinds of frames that are not imported, and how many."""
+    parts = [f"{count:,} {kind}" for kind, count in sorted(skipped.items())]
+    taken = "trades, quotes, depth and finished candles are imported"
+    return f"frames left out: {', '.join(parts)} ({taken})"
 
 
 def looks_like_recording(path: Path) -> bool:
@@ -393,6 +462,12 @@ def _trade(data: Frame, received: int) -> tuple[Any, ...]:
     return data["p"], data["q"], data["m"], data["t"], data["T"] * _MS, received
 
 
+def _kline(data: Frame, received: int) -> tuple[Any, ...]:
+    candle = data["k"]
+    prices = (candle[name] for name in "ohlc")
+    return *prices, candle["v"], (candle["T"] + 1) * _MS, received
+
+
 def _agg_trade(data: Frame, received: int) -> tuple[Any, ...]:
     return data["p"], data["q"], data["m"], data["a"], data["T"] * _MS, received
 
@@ -408,12 +483,14 @@ _READERS: dict[str, Callable[[Frame, int], Any]] = {
     "aggTrade": _agg_trade,
     "quote": _quote,
     "depth": diff_of,
+    "kline": _kline,
 }
 _KINDS = {
     "trade": StreamKind.TRADES,
     "aggTrade": StreamKind.TRADES,
     "quote": StreamKind.QUOTES,
     "depth": StreamKind.DELTAS,
+    "kline": StreamKind.BARS,
 }
 _NAMES = {
     b"trade": "trade",
@@ -421,4 +498,18 @@ _NAMES = {
     b"bookTicker": "quote",
     b"depth": "depth",
     b"depthUpdate": "depth",
+    b"kline": "kline",
 }
+
+
+def name_of(kind: bytes) -> str:
+    """Return what a stream's address says its frames are, empty where it is not imported."""
+    return _NAMES.get(b"kline" if kind.startswith(b"kline_") else kind, "")
+
+
+def bare_name(frame: Frame) -> str:
+    """Return what a frame without its stream's address is, empty where it is not imported."""
+    name = _NAMES.get(str(frame.get("e", "")).encode(), "")
+    if not name and "e" not in frame and {"u", "s", "b", "B", "a", "A"} <= frame.keys():
+        return "quote"
+    return name

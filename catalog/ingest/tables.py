@@ -22,6 +22,7 @@ import pyarrow.parquet
 
 from catalog.columns import Ints, from_floats, from_text
 from catalog.ingest.mapping import CLOSE_TIMES, map_columns, plain
+from catalog.unpacked import unpacked
 from strategies.errors import BadInput
 
 PRICES = ("open", "high", "low", "close")
@@ -84,15 +85,21 @@ def sheet_of(path: Path, table: pa.Table, unit: str, line: Ints, timezone: str) 
 
 
 def read_first_names(path: Path) -> list[str]:
-    """Return the names of a text table's columns; none where it is no text table."""
+    """Return the names of a table's columns; none where it is no table."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
     try:
-        with path.open("rb") as raw:
-            packed = path.suffix.lower() == ".gz"
-            file = gzip.GzipFile(fileobj=raw) if packed else raw
-            head = file.readline(65_536)
-    except (OSError, EOFError, zlib.error):
+        if suffixes[-1:] == [".parquet"]:
+            return list(pa.parquet.read_schema(path).names)
+        if suffixes[-1:] in ([".feather"], [".arrow"]):
+            with pa.memory_map(str(path)) as mapped:
+                return list(pa.ipc.open_file(mapped).schema.names)
+        with unpacked(path) as (file, _):
+            head = file.readline(65_536).removeprefix(b"\xef\xbb\xbf")
+        text = head.decode(text_encoding(head, path))
+    except (pa.ArrowException, OSError, EOFError, zlib.error, zipfile.BadZipFile, BadInput):
         return []
-    text = head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
+    if "\0" in text:
+        return []
     return [name.strip().strip('"') for name in text.split(max(",;\t", key=text.count))]
 
 

@@ -16,6 +16,7 @@ from scenarios.streams_shown import show_results, summary
 
 _IMPORT_EXAMPLE = """examples:
   onetape data import bars/btc_1m.csv.gz --instrument BTCUSDT-PERP.BINANCE
+  onetape data import bars --instrument 'btc-perp*=BTCUSDT-PERP.BINANCE'
   onetape data import krx/daily --adjusted
   onetape data import 'recordings/*.gz' --market usdm
   onetape data import BTCUSDT-1m-2025-01.zip BTCUSDT-trades-2025-01-01.zip --market spot
@@ -70,7 +71,14 @@ def _register_import(actions: Any, shared: argparse.ArgumentParser) -> None:
     )
     add = parser.add_argument
     add("paths", nargs="+", metavar="PATH", help="a file, a folder or a pattern")
-    add("--instrument", metavar="ID", help="instrument id (default: from the file's name)")
+    add(
+        "--instrument",
+        action="append",
+        default=[],
+        metavar="[NAME*=]ID",
+        help="instrument id, of all files or of those with such a name (told by the name); may be "
+        "given several times",
+    )
     add("--kind", choices=_KINDS, help="what the files are (told by name and content)")
     add("--interval", metavar="5m", help="interval of the candles (inferred)")
     add("--timezone", metavar="ZONE", help="zone of times without one (KRX: Asia/Seoul, else UTC)")
@@ -96,11 +104,12 @@ def _import(args: argparse.Namespace, store: Store, screen: Screen) -> None:
     from catalog.ingest.candles import Stamp, parse_interval
     from catalog.ingest.importer import Kind, Options, import_files
     from catalog.ingest.instruments import Grid
+    from catalog.ingest.naming import read_names
     from catalog.ingest.recordings import Market
     from scenarios.calendars import calendar_for
 
     options = Options(
-        instrument=args.instrument,
+        names=read_names(args.instrument),
         kind=Kind(args.kind) if args.kind else None,
         interval_ns=parse_interval(args.interval) if args.interval else None,
         timezone=args.timezone,

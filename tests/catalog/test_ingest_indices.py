@@ -82,12 +82,13 @@ def test_values_alone_are_bars_that_stand_still(tmp_path: Path) -> None:
 
 def test_months_of_several_values_are_known_when_the_month_is_over(tmp_path: Path) -> None:
     rows = ("Date,Mkt-RF,SMB", "202312,4.87,6.34", "202401,0.7,-5.1")
-    store, _ = load(table(tmp_path, "frenchdata.csv", *rows), tmp_path / "c")
+    path = table(tmp_path, "values.csv", *rows)
+    store, _ = load(path, tmp_path / "c", instrument="VALUES.INDEX")
     bars = ParquetDataCatalog(str(store.root)).query_bars()
     values = sorted((str(bar.bar_type.instrument_id), bar.ts_init, str(bar.close)) for bar in bars)
     assert values[1:3] == [
-        ("FRENCHDATA_MKTRF.INDEX", 1_706_745_600 * 10**9, "0.70"),
-        ("FRENCHDATA_SMB.INDEX", 1_704_067_200 * 10**9, "6.34"),
+        ("VALUES_MKTRF.INDEX", 1_706_745_600 * 10**9, "0.70"),
+        ("VALUES_SMB.INDEX", 1_704_067_200 * 10**9, "6.34"),
     ]
     assert values[3][2] == "-5.10"
 
@@ -109,7 +110,6 @@ def test_any_table_is_an_index_where_it_is_told(tmp_path: Path) -> None:
         ("bars/sp500.csv.gz", 5_031),
         ("bars/vix.csv.gz", 1_259),
         ("bars/wti.csv.gz", 8_321),
-        ("bars/frenchdata.csv.gz", 4 * 1_109),
         ("krx/cross_section/kospi_index_ks11_all_years.csv.gz", 7_784),
     ],
 )

@@ -126,8 +126,8 @@ def test_other_frames_are_counted(tmp_path: Path) -> None:
     lines = [f"{R0} {SPOT_QUOTE}", f"{R0} {KLINE}", f"{R0} {KLINE}", f"{R0} {snapshot}", ""]
     _, report = load(tmp_path, *lines)
     note = (
-        "frames left out: 1 depth snapshot of no certain symbol, 2 kline (trades, quotes and depth "
-        "are imported)"
+        "frames left out: 1 depth snapshot of no certain symbol, 2 unfinished kline (trades, "
+        "quotes, depth and finished candles are imported)"
     )
     assert note in report.notes
 

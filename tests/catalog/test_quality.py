@@ -1,6 +1,7 @@
 """Findings: each rule on data made to break it, and the real files, clean and broken."""
 
 import gzip
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -310,3 +311,32 @@ def test_a_line_taken_out_of_a_real_recording_is_found(tmp_path: Path) -> None:
     cut.write_bytes(b"".join(lines))
     gaps = [finding for finding in check_file(cut) if finding.rule == "id-gap"]
     assert [(gap.severity, gap.row) for gap in gaps] == [(Severity.ERROR, places[1_001])]
+
+
+def test_frames_without_receive_times_are_checked_by_the_venues(tmp_path: Path) -> None:
+    frames = [
+        {"e": "trade", "E": 1_723_161_256_000 + i, "s": "A", "t": t, "p": price, "q": "1"}
+        for i, (t, price) in enumerate([(1, "1.5"), (2, "0"), (2, "1.5")])
+    ]
+    path = tmp_path / "frames.jsonl"
+    path.write_text("".join(json.dumps(frame) + "\n" for frame in [*frames, {"e": "x"}, 7]))
+    found = [(each.severity, each.rule, each.row) for each in check_file(path)]
+    assert found == [
+        (Severity.ERROR, "duplicate-id", 3),
+        (Severity.ERROR, "price-not-positive", 2),
+    ]
+
+
+def test_a_table_without_prices_is_a_note(tmp_path: Path) -> None:
+    path = tmp_path / "news.csv"
+    path.write_text("datetime,headline\n2024-01-01,One\n")
+    ((severity, rule),) = [(each.severity, each.rule) for each in check_file(path)]
+    assert (severity, rule) == (Severity.NOTE, "no-market-data")
+
+
+def test_values_of_an_index_may_be_below_zero(tmp_path: Path) -> None:
+    path = tmp_path / "wti.csv"
+    path.write_text("Date,DCOILWTICO\n4/17/2020,18.31\n4/20/2020,-36.98\n")
+    store = Store(tmp_path / "c")
+    import_files(store, [str(path)], Options(), lambda _done, _total: None)
+    assert {each.severity for each in check_store(store, calendar_for)} == {Severity.NOTE}
