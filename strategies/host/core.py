@@ -193,10 +193,8 @@ class Host:
         if timer.owner == CAPITAL:
             self._change(self._capital.on_timer(timer), timer.ts_ns, entry_id, entry_id)
         else:
-            intents = self._deciders.call(
-                timer.owner, self._strategies[timer.owner].on_timer, timer
-            )
-            self._decide(timer.owner, intents, timer.ts_ns, entry_id, entry_id)
+            handler = self._strategies[timer.owner].on_timer
+            self._tell(timer.owner, handler, timer, timer.ts_ns, entry_id, entry_id)
         self._drain()
 
     def on_report(self, report: Report) -> None:
@@ -386,11 +384,16 @@ class Host:
     def _work_off(
         self, name: str, intents: Iterable[Intent], ts_ns: int, cause: int, workflow: int
     ) -> None:
+        # Half of a delivery's numbers is kept for what failures cause, the rest is shared evenly.
+        share = MESSAGES_PER_DELIVERY_MAX // (2 * len(self._strategies))
+        last_id = self._k + share
         work = deque([(cause, intents, 0)])
         while work:
             cause_id, batch, rounds = work.popleft()
             for intent in self._deciders.read(name, batch):
-                entry_id = self._next_intent_id()
+                if self._isolates and self._k >= last_id:
+                    raise self._too_many(f"strategy {name}", share)
+                entry_id = self._next_id()
                 self._journal.append(entry_id, ts_ns, Kind.INTENT, name, cause_id, workflow, intent)
                 self.counts.decisions += 1
                 refused = self._carry_out(name, intent, ts_ns, entry_id, workflow)
@@ -503,22 +506,14 @@ class Host:
         digest = blake2b(b"%s|%s|%d" % (self._salt, name.encode(), intent_id), digest_size=10)
         return ClientOrderId(f"OT{digest.hexdigest()}")
 
-    def _next_intent_id(self) -> int:
-        """Number an intent; half of the numbers are kept for what a strategy's failure causes."""
-        if self._isolates and self._k & (MESSAGES_PER_DELIVERY_MAX - 1) >= (
-            MESSAGES_PER_DELIVERY_MAX // 2
-        ):
-            raise self._too_many(MESSAGES_PER_DELIVERY_MAX // 2)
-        return self._next_id()
-
     def _next_id(self) -> int:
         self._k += 1
         if not self._k & (MESSAGES_PER_DELIVERY_MAX - 1):
-            raise self._too_many(MESSAGES_PER_DELIVERY_MAX)
+            raise self._too_many("the strategies", MESSAGES_PER_DELIVERY_MAX)
         return self._k
 
-    def _too_many(self, most: int) -> DeciderFailed:
-        what = f"the strategies decided more than {most:,} things"
+    def _too_many(self, who: str, most: int) -> DeciderFailed:
+        what = f"decided more than {most:,} things"
         return DeciderFailed(
-            f"{what} at delivery {self.seq}; let them return fewer intents at once.", what
+            f"{who} {what} at delivery {self.seq}; let them return fewer intents at once.", what
         )

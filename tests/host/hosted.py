@@ -22,6 +22,7 @@ from nautilus_trader.model import (
 from catalog.journal import Entry, MemoryJournal
 from strategies.decider import Intents, Params, Setup, Strategy
 from strategies.host.core import Host
+from strategies.host.faults import OnDeciderFailure
 from strategies.host.market import Subscription
 from strategies.host.marks import LastPrices
 from strategies.markets import binance
@@ -174,7 +175,13 @@ class Venue:
 class Stage:
     """A host with everything around it in reach of a test."""
 
-    def __init__(self, *strategies: Scripted, purse: Purse | None = None) -> None:
+    def __init__(
+        self,
+        *strategies: Scripted,
+        purse: Purse | None = None,
+        instruments: Iterable[InstrumentId] = FACTS,
+        on_decider_failure: OnDeciderFailure = OnDeciderFailure.STOP,
+    ) -> None:
         self.journal = MemoryJournal()
         self.venue = Venue()
         self.purse = purse or Purse()
@@ -184,12 +191,13 @@ class Stage:
             marks=LastPrices(FACTS),
             subscriptions=[
                 Subscription(StreamKind.TRADES, str(i), i, tuple(s.name for s in strategies))
-                for i in FACTS
+                for i in instruments
             ],
             journal=self.journal,
             orders=self.venue,
             clock=self.venue,
             salt="test:0",
+            on_decider_failure=on_decider_failure,
         )
         self._deliver = self.host.market_handler(StreamKind.TRADES)
         self._now = 0
