@@ -5,50 +5,54 @@ Windows are cut by time, never inside a timestamp, so their size changes nothing
 by the window, not by the files.
 """
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from nautilus_trader.model import AggressorSide, Bar, BarType, InstrumentId, QuoteTick, TradeTick
-from nautilus_trader.persistence import (
-    BarDataWrangler,
-    QuoteTickDataWrangler,
-    TradeTickDataWrangler,
-)
+from nautilus_trader.model import AggressorSide, BarType, InstrumentId, OrderBookDeltas
 
-from catalog.places import open_file
+from catalog.tape_books import (
+    BookQuotes,
+    deliveries,
+    delivery_fingerprints,
+    delta_decoder,
+    first_rows,
+    rows_from,
+)
+from catalog.tape_rows import (
+    COLUMNS,
+    TS,
+    Fingerprints,
+    Int64,
+    TapeEvent,
+    fingerprints,
+    int64,
+    row_groups,
+    wrangler,
+)
 from strategies.errors import BadInput
 from strategies.markets.sessions import DAY_NS, SessionCalendar
 from strategies.ports import StreamKind
-
-type Int64 = npt.NDArray[np.int64]
-type Fingerprints = npt.NDArray[np.uint16]
-type TapeEvent = TradeTick | QuoteTick | Bar
 
 ROWS_PER_STREAM_MIN = 1_024
 UNDELIVERED = 0xFFFF
 """Stands for the place of a stream that only the simulated venue gets."""
 ORDER_STREAM = "order"
 """Name of the tape blocks that keep the order in which rows of all streams were delivered."""
-TS = pa.timestamp("ns", "UTC")
-COLUMNS = {
-    StreamKind.TRADES: ("price", "size", "aggressor_side", "trade_id", "ts_event", "ts_init"),
-    StreamKind.QUOTES: ("bid_price", "ask_price", "bid_size", "ask_size", "ts_event", "ts_init"),
-    StreamKind.BARS: ("open", "high", "low", "close", "volume", "ts_event", "ts_init"),
-}
-"""The engine's columns per kind; a tape's own ``seq`` and ``provenance`` are not needed here."""
 
 
 @dataclass(frozen=True, slots=True)
 class TapeStream:
     """One recorded stream: ``topic`` is an instrument id, or a bar type for bars.
 
-    ``delivered`` streams reach the host; the others only move the simulated venue.
+    ``delivered`` streams reach the host; the others only move the simulated venue. ``quoted``
+    books also move it: their best bid and ask goes to the venue as quotes, just before each
+    delivery.
     """
 
     kind: StreamKind
@@ -58,6 +62,7 @@ class TapeStream:
     size_precision: int
     files: tuple[Path, ...]
     delivered: bool = True
+    quoted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,10 @@ class OpeningPrints:
 
 @dataclass(frozen=True, slots=True)
 class RowBlock:
-    """A run of consecutive rows of one stream, as 16 bits a row: enough to find a changed row."""
+    """A run of consecutive rows of one stream, as 16 bits a row: enough to find a changed row.
+
+    A delivery of a book counts as one row, however many levels it changes.
+    """
 
     topic: str
     kind: StreamKind
@@ -137,11 +145,11 @@ def read_windows(
     Raises BadInput where a file cannot be read.
     """
     cursors = [
-        _Cursor(stream, _rows_of(stream), start_ns, end_ns, place if stream.delivered else None)
+        _Cursor(stream, _rows_of(stream, start_ns), start_ns, end_ns, place)
         for place, stream in enumerate(streams)
     ]
     cursors += [
-        _Cursor(p.bars, _prints_of(p), start_ns, end_ns, None, is_print=True) for p in prints
+        _Cursor(p.bars, _prints_of(p), start_ns, end_ns, UNDELIVERED, is_print=True) for p in prints
     ]
     batch = max(ROWS_PER_STREAM_MIN, chunk_rows // max(1, len(cursors)))
     while True:
@@ -182,14 +190,13 @@ def _merge(cursors: Sequence["_Cursor"], horizon: int | None) -> Window:
         taken = cursor.take(horizon)
         if taken is None:
             continue
-        values, ts_ns, block = taken
-        events += values
-        stamps.append(ts_ns)
-        sources.append(np.full(len(ts_ns), cursor.place, np.uint16))
-        if block is not None:
-            blocks.append(block)
+        events += taken.events
+        stamps.append(taken.ts_ns)
+        sources.append(taken.sources)
+        if taken.block is not None:
+            blocks.append(taken.block)
         else:
-            prints_ns[cursor.stream.instrument_id] = frozenset(ts_ns.tolist())
+            prints_ns[cursor.stream.instrument_id] = frozenset(taken.ts_ns.tolist())
     ts_all = np.concatenate(stamps)
     source = np.concatenate(sources)
     if len(stamps) > 1:
@@ -198,6 +205,15 @@ def _merge(cursors: Sequence["_Cursor"], horizon: int | None) -> Window:
         ts_all, source = ts_all[order], source[order]
     delivered = source != UNDELIVERED
     return Window(events, ts_all[delivered], source[delivered], blocks, prints_ns)
+
+
+class _Taken(NamedTuple):
+    """The next values of one stream, with their times and sources; no block for prints."""
+
+    events: list[TapeEvent]
+    ts_ns: Int64
+    sources: npt.NDArray[np.uint16]
+    block: RowBlock | None
 
 
 class _Cursor:
@@ -209,17 +225,14 @@ class _Cursor:
         tables: Callable[[], Iterator[pa.Table]],
         start_ns: int | None,
         end_ns: int | None,
-        place: int | None,
+        place: int,
         *,
         is_print: bool = False,
     ) -> None:
         self.stream = stream
-        self.place = UNDELIVERED if place is None else place
         self.exhausted = False
-        self._is_print = is_print
         self._tables = _within(tables(), start_ns, end_ns)
-        self._kind = StreamKind.TRADES if is_print else stream.kind
-        self._wrangle = _wrangler(stream, self._kind)
+        self._decode = _decoder(stream, place, is_print=is_print)
         self._table: pa.Table | None = None
         self._ts: Int64 = np.empty(0, np.int64)
         self._row = 0
@@ -255,9 +268,9 @@ class _Cursor:
                 have += table.num_rows
         if have != self.rows:
             self._table = pa.concat_tables(pieces)
-            self._ts = _int64(self._table.column("ts_init"))
+            self._ts = int64(self._table.column("ts_init"))
 
-    def take(self, horizon: int | None) -> tuple[list[TapeEvent], Int64, RowBlock | None] | None:
+    def take(self, horizon: int | None) -> _Taken | None:
         """Remove and return the rows before ``horizon``; all of them where it is None."""
         count = self.rows
         if horizon is not None:
@@ -266,33 +279,106 @@ class _Cursor:
             return None
         table, ts_ns = self._table.slice(0, count), self._ts[:count]
         self._table, self._ts = self._table.slice(count), self._ts[count:]
-        block = None
-        if not self._is_print:
-            block = RowBlock(
-                self.stream.topic,
-                self.stream.kind,
-                self._row,
-                int(ts_ns[0]),
-                int(ts_ns[-1]),
-                fingerprints(table),
-            )
-            self._row += count
         try:
-            return self._wrangle(_ipc(table)), ts_ns, block
+            taken = self._decode(table, self._row)
         except (ValueError, OverflowError) as error:
-            what = str(error).splitlines()[0]
-            raise BadInput(
-                f"{self.stream.files[0].parent} holds rows that are no {self._kind} between "
-                f"ts_init {ts_ns[0]} and {ts_ns[-1]} ({what}); import their data again."
-            ) from error
+            raise _not_of_its_kind(self.stream, ts_ns[0], ts_ns[-1], error) from error
+        if taken.block is not None:
+            self._row += len(taken.block.fingerprints)
+        return taken
 
 
-def _rows_of(stream: TapeStream) -> Callable[[], Iterator[pa.Table]]:
+def _not_of_its_kind(stream: TapeStream, first_ns: int, last_ns: int, error: Exception) -> BadInput:
+    what = str(error).splitlines()[0]
+    return BadInput(
+        f"{stream.files[0].parent} holds rows that are no {stream.kind} between ts_init {first_ns} "
+        f"and {last_ns} ({what}); import their data again."
+    )
+
+
+# --- rows to values -------------------------------------------------------------------------------
+
+
+type Decoder = Callable[[pa.Table, int], _Taken]
+"""Given rows and the number of the first of them in its stream."""
+
+
+def _decoder(stream: TapeStream, place: int, *, is_print: bool) -> Decoder:
+    source = place if stream.delivered else UNDELIVERED
+    if stream.kind is StreamKind.DELTAS:
+        return _book_decoder(stream, source)
+    kind = StreamKind.TRADES if is_print else stream.kind
+    precisions = (stream.price_precision, stream.size_precision)
+    wrangle = wrangler(kind, stream.topic, stream.instrument_id, precisions)
+
+    def decode(table: pa.Table, row: int) -> _Taken:
+        ts_ns = int64(table.column("ts_init"))
+        block = None if is_print else _block(stream, row, ts_ns, fingerprints(table))
+        return _Taken(wrangle(table), ts_ns, np.full(len(ts_ns), source, np.uint16), block)
+
+    return decode
+
+
+def _book_decoder(stream: TapeStream, source: int) -> Decoder:
+    """Return the decoder of a book: its deliveries and, where it is quoted, a quote before each."""
+    precisions = (stream.price_precision, stream.size_precision)
+    to_deltas = delta_decoder(stream.instrument_id, precisions)
+    quotes = BookQuotes(stream.instrument_id, precisions) if stream.quoted else None
+
+    def decode(table: pa.Table, row: int) -> _Taken:
+        first = first_rows(table)
+        ts_ns = int64(table.column("ts_init"))[first]
+        values = deliveries(stream.instrument_id, to_deltas(table), first)
+        block = _block(stream, row, ts_ns, delivery_fingerprints(table, first))
+        if quotes is None:
+            return _Taken([*values], ts_ns, np.full(len(ts_ns), source, np.uint16), block)
+        events, stamps, sources = _with_quotes(values, quotes, source)
+        return _Taken(events, stamps, sources, block)
+
+    return decode
+
+
+def _with_quotes(
+    values: Sequence[OrderBookDeltas], quotes: BookQuotes, source: int
+) -> tuple[list[TapeEvent], Int64, npt.NDArray[np.uint16]]:
+    """Put before each delivery what the book quotes after it.
+
+    Before it, because an order that answers the delivery is checked against the venue's quote.
+    """
+    events: list[TapeEvent] = []
+    sources: list[int] = []
+    for value in values:
+        quote = quotes.after(value)
+        if quote is not None:
+            events.append(quote)
+            sources.append(UNDELIVERED)
+        events.append(value)
+        sources.append(source)
+    stamps = np.array([event.ts_init for event in events], np.int64)
+    return events, stamps, np.array(sources, np.uint16)
+
+
+def _block(stream: TapeStream, row: int, ts_ns: Int64, marks: Fingerprints) -> RowBlock:
+    return RowBlock(stream.topic, stream.kind, row, int(ts_ns[0]), int(ts_ns[-1]), marks)
+
+
+def _rows_of(stream: TapeStream, start_ns: int | None) -> Callable[[], Iterator[pa.Table]]:
+    if stream.kind is StreamKind.DELTAS:
+        return lambda: _book_rows(stream, start_ns)
+
     def tables() -> Iterator[pa.Table]:
         for path in stream.files:
-            yield from _row_groups(path, COLUMNS[stream.kind])
+            yield from row_groups(path, COLUMNS[stream.kind])
 
     return tables
+
+
+def _book_rows(stream: TapeStream, start_ns: int | None) -> Iterator[pa.Table]:
+    precisions = (stream.price_precision, stream.size_precision)
+    try:
+        yield from rows_from(stream.files, start_ns, stream.instrument_id, precisions)
+    except (ValueError, OverflowError) as error:
+        raise _not_of_its_kind(stream, 0, start_ns or 0, error) from error
 
 
 def _prints_of(prints: OpeningPrints) -> Callable[[], Iterator[pa.Table]]:
@@ -300,7 +386,7 @@ def _prints_of(prints: OpeningPrints) -> Callable[[], Iterator[pa.Table]]:
 
     def tables() -> Iterator[pa.Table]:
         for path in prints.bars.files:
-            for table in _row_groups(path, ("open", "volume", "ts_init")):
+            for table in row_groups(path, ("open", "volume", "ts_init")):
                 yield _opening_trades(table, interval_ns, prints.sessions)
 
     return tables
@@ -309,7 +395,7 @@ def _prints_of(prints: OpeningPrints) -> Callable[[], Iterator[pa.Table]]:
 def _opening_trades(table: pa.Table, interval_ns: int, sessions: SessionCalendar) -> pa.Table:
     """Turn bars into the trades they opened with; a bar without volume had none."""
     traded = table.filter(pc.greater(table.column("volume"), pa.scalar(0, pa.decimal128(38, 16))))
-    closes = _int64(traded.column("ts_init"))
+    closes = int64(traded.column("ts_init"))
     opens = closes - interval_ns
     if interval_ns >= DAY_NS:
         opens = np.array([_session_open(int(close), interval_ns, sessions) for close in closes])
@@ -337,93 +423,15 @@ def interval_ns_of(bar_type: BarType) -> int:
     return int(bar_type.spec.step) * unit * 1_000_000_000
 
 
-def _row_groups(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
-    groups, i = 1, 0
-    while i < groups:
-        try:
-            # Opened anew for each group: thousands of streams share one process's open files.
-            with open_file(path) as parquet:
-                groups = parquet.num_row_groups
-                table = parquet.read_row_group(i, columns=list(columns)) if groups else None
-        except (pa.ArrowException, OSError, KeyError) as error:
-            what = str(error).splitlines()[0]
-            raise BadInput(
-                f"{path} cannot be read as Parquet ({what}); import its data again."
-            ) from error
-        if table is not None:
-            missing = [name for name in columns if name not in table.column_names]
-            if missing:
-                raise BadInput(
-                    f"{path} has no column {missing[0]}; remove it and import its data again."
-                )
-            yield table
-        i += 1
-
-
 def _within(
     tables: Iterator[pa.Table], start_ns: int | None, end_ns: int | None
 ) -> Iterator[pa.Table]:
     """Cut the rows to [start_ns, end_ns); rows ascend in ts_init, which the store guarantees."""
     for table in tables:
-        ts_ns = _int64(table.column("ts_init"))
+        ts_ns = int64(table.column("ts_init"))
         first = 0 if start_ns is None else int(np.searchsorted(ts_ns, start_ns, side="left"))
         last = len(ts_ns) if end_ns is None else int(np.searchsorted(ts_ns, end_ns, side="left"))
         if first < last:
             yield table.slice(first, last - first)
         if last < len(ts_ns):
             return
-
-
-def fingerprints(table: pa.Table) -> Fingerprints:
-    """Return 16 bits per row over all numbers and times of the row.
-
-    A multiply-xorshift mix of the columns in order; text columns (trade ids) are left out, a
-    slice's SHA-256 covers them.
-    """
-    mixed = np.zeros(table.num_rows, np.uint64)
-    factor, shift = np.uint64(0x9E3779B97F4A7C15), np.uint64(29)
-    for column in table.columns:
-        for values in _words(column):
-            mixed = (mixed ^ values) * factor
-            mixed ^= mixed >> shift
-    folded: Fingerprints = (mixed >> np.uint64(48)).astype(np.uint16)
-    return folded
-
-
-def _words(column: pa.ChunkedArray) -> Iterator[npt.NDArray[np.uint64]]:
-    """Yield a column's fixed-width values as 64-bit words; nothing for text."""
-    if pa.types.is_timestamp(column.type):
-        yield _int64(column).view(np.uint64)
-    elif pa.types.is_decimal128(column.type):
-        parts = []
-        for chunk in column.chunks:
-            words = np.frombuffer(chunk.buffers()[1], np.uint64)
-            parts.append(words[2 * chunk.offset : 2 * (chunk.offset + len(chunk))].reshape(-1, 2))
-        both = np.concatenate(parts) if parts else np.empty((0, 2), np.uint64)
-        yield both[:, 0]
-        yield both[:, 1]
-
-
-def _int64(column: pa.ChunkedArray) -> Int64:
-    values: Int64 = column.cast(pa.int64()).to_numpy()
-    return values
-
-
-def _ipc(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue()
-
-
-def _wrangler(stream: TapeStream, kind: StreamKind) -> Callable[[bytes], list[TapeEvent]]:
-    """Return the engine's decoder from Arrow bytes to values."""
-    precisions = (stream.price_precision, stream.size_precision)
-    instrument = str(stream.instrument_id)
-    match kind:
-        case StreamKind.TRADES:
-            return TradeTickDataWrangler(instrument, *precisions).process_record_batch_bytes  # type: ignore[return-value]  # list is invariant
-        case StreamKind.QUOTES:
-            return QuoteTickDataWrangler(instrument, *precisions).process_record_batch_bytes  # type: ignore[return-value]  # list is invariant
-        case _:
-            return BarDataWrangler(stream.topic, *precisions).process_record_batch_bytes  # type: ignore[return-value]  # list is invariant

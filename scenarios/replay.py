@@ -19,7 +19,7 @@ from nautilus_trader.model import Money, Venue
 
 from catalog.tape import ORDER_STREAM, Window, pack_sources, read_windows, stream_name
 from scenarios.replay_host import ReplayHost
-from scenarios.simulated_venues import add_venue
+from scenarios.simulated_venues import add_observed_venue, add_venue
 from scenarios.wiring import Composition, Universe, compose
 from strategies.arithmetic import arithmetic, reset
 from strategies.capital.ledger import VenueLedger
@@ -108,7 +108,10 @@ class _Replay:
         self._engine = engine
         self._shell = ReplayHost(universe)
         for name, spec in universe.venues.items():
-            add_venue(engine, spec, universe.markets[name], universe.moved_by[name])
+            books = {s.instrument_id for s in universe.streams if s.quoted}
+            add_venue(engine, spec, universe.markets[name], universe.moved_by[name], books)
+        for name in _observed_venues(universe):
+            add_observed_venue(engine, name)
         for instrument in universe.instruments.values():
             engine.add_instrument(instrument)
         self._made: Composition = compose(
@@ -203,7 +206,7 @@ class _Replay:
 
     def _finish(self) -> None:
         """Let the last commands arrive, then hold our books against the engine's."""
-        latest = max(spec.latency_ns for spec in self._universe.venues.values())
+        latest = max((spec.latency_ns for spec in self._universe.venues.values()), default=0)
         self._engine.run(end=self._universe.end_ns + latest, streaming=True)
         self._engine.end()
         self._raise_failure()
@@ -249,6 +252,11 @@ class _Replay:
         )
 
 
+def _observed_venues(universe: Universe) -> list[str]:
+    observed = [i for i, facts in universe.facts.items() if not facts.tradable]
+    return list(dict.fromkeys(i.venue.value for i in observed))
+
+
 def profit(universe: Universe, made: Composition) -> dict[str, Decimal]:
     """Return what all strategies made at the last prices, fees and tax taken off, by currency.
 
@@ -260,6 +268,8 @@ def profit(universe: Universe, made: Composition) -> dict[str, Decimal]:
     for strategy in made.strategies:
         for instrument_id, facts in strategy.instruments.items():
             position = strategy.position(instrument_id)
+            if not facts.tradable:
+                continue
             price = made.marks.price(instrument_id)
             gain = position.realized - position.fees
             if price is not None:

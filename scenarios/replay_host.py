@@ -8,7 +8,7 @@ the instrument's next event (for bars, the print the next one opens with).
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nautilus_trader.model import InstrumentId, QuoteTick, TradeTick
+from nautilus_trader.model import InstrumentId, OrderBookDeltas, QuoteTick, TradeTick
 
 from scenarios.wiring import Universe
 from strategies.host.core import Host
@@ -31,6 +31,9 @@ class ReplayHost(EngineHost):
         self._sessions = {name: market.sessions for name, market in universe.markets.items()}
         self._only_bars = frozenset(prints.bars.instrument_id for prints in universe.prints)
         self._ticks = _ticks(universe)
+        self._venue_books = tuple(
+            stream.topic for stream in universe.streams if stream.quoted and not stream.delivered
+        )
         self._heard: frozenset[tuple[StreamKind, InstrumentId]] = frozenset()
         self._held: dict[InstrumentId, list[Command]] = {}
         self._prints_ns: Mapping[InstrumentId, frozenset[int]] = {}
@@ -41,8 +44,27 @@ class ReplayHost(EngineHost):
         """Give the shell its host; call once, before the engine starts."""
         super().attach(host)
         self._heard = frozenset((s.kind, s.instrument_id) for s in host.subscriptions)
+        if self._venue_books:
+            self._market_handlers["on_book_deltas"] = self._only_heard_books()
+            self._hear(self._market_handlers)
         self._waiting_handlers = {name: self._waiting(kind, name) for kind, name in TICKS.items()}
         self._usual_handlers = {name: self._market_handlers[name] for name in TICKS.values()}
+
+    def on_start(self) -> None:
+        """Subscribe to every stream, and to the books that only the venue fills from."""
+        for topic in self._venue_books:
+            self.subscribe(StreamKind.DELTAS, topic)
+        super().on_start()
+
+    def _only_heard_books(self) -> Callable[[OrderBookDeltas], None]:
+        """Return the handler for books where some are kept for the venue alone."""
+        deliver = self._market_handlers["on_book_deltas"]
+
+        def on_book(deltas: OrderBookDeltas) -> None:
+            if (StreamKind.DELTAS, deltas.instrument_id) in self._heard:
+                deliver(deltas)
+
+        return on_book
 
     def expect(self, prints_ns: Mapping[InstrumentId, frozenset[int]]) -> None:
         """Learn when the next window's bars open: an order of that very moment need not wait."""
@@ -115,11 +137,14 @@ class ReplayHost(EngineHost):
 
 
 def _ticks(universe: Universe) -> Mapping[InstrumentId, StreamKind]:
-    """Return which kind of tick moves each instrument at the venue: trades before quotes."""
+    """Return which kind of tick moves each instrument at the venue: trades before quotes.
+
+    A book that moves it does so by the quotes it gives.
+    """
     found: dict[InstrumentId, Any] = {}
     for stream in universe.streams:
         if stream.kind is StreamKind.TRADES:
             found[stream.instrument_id] = StreamKind.TRADES
-        elif stream.kind is StreamKind.QUOTES:
+        elif stream.kind is StreamKind.QUOTES or stream.quoted:
             found.setdefault(stream.instrument_id, StreamKind.QUOTES)
     return found

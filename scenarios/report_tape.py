@@ -152,7 +152,7 @@ def _excursion(trade: Trade, between: tuple[Decimal, Decimal] | None) -> Trade:
 
 def held_instruments(universe: Universe, traded: set[InstrumentId]) -> list[InstrumentId]:
     """Return what buy and hold holds: all instruments of the run, or those traded of very many."""
-    everything = list(universe.instruments)
+    everything = [name for name, facts in universe.facts.items() if facts.tradable]
     few = len(everything) <= HELD_MAX
     return [name for name in everything if few or name in traded]
 
@@ -258,7 +258,7 @@ def _gaps(universe: Universe, name: InstrumentId, marks: PriceMarks | None) -> t
     """
     if marks is None:
         return 0, 0
-    sessions = universe.markets[name.venue.value].sessions
+    sessions = universe.facts[name].market.sessions
     opens: list[int] = []
     now = sessions.at(universe.start_ns) or sessions.next_after(universe.start_ns)
     while now is not None and now.open_ns < universe.end_ns:

@@ -29,9 +29,10 @@ from scenarios.execute import run_replay
 from scenarios.run_report import load_report
 from scenarios.scenario import find_scenario, load_scenario
 from scenarios.settings import Settings, read_settings
+from scenarios.stream_names import stream_of
 from strategies.errors import BadInput
 from strategies.messages import PositionUpdate
-from strategies.ports import Kind, StreamKind
+from strategies.ports import Kind
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -74,14 +75,13 @@ def streams(*, home: Path | str | None = None) -> pd.DataFrame:
 def prices(
     instrument: str, stream: str = "trades", *, home: Path | str | None = None
 ) -> pd.DataFrame:
-    """Return an instrument's rows: ``trades``, ``quotes``, or bars by their step (``1-MINUTE``).
+    """Return an instrument's rows: ``trades``, ``quotes``, ``book``, ``funding`` or bars by step.
 
-    Indexed by time (UTC), numbers as floats. Raises BadInput where the catalog has none.
+    Bars are named like ``1-MINUTE``. Indexed by time (UTC), numbers as floats; a funding rate is
+    text. Raises BadInput where the catalog has none.
     """
     store = Store(settings_of(home).catalog)
-    if stream in {StreamKind.TRADES, StreamKind.QUOTES}:
-        return to_pandas(store, StreamKind(stream), instrument)
-    return to_pandas(store, StreamKind.BARS, f"{instrument}-{stream}-LAST-EXTERNAL")
+    return to_pandas(store, *stream_of(stream, instrument))
 
 
 # --- runs -----------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ class ScenarioTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
     start: str | None = None
     end: str | None = None
     chunk_rows: int = 100_000
-    venues: dict[str, VenueTable]
+    venues: dict[str, VenueTable] = {}
     capital: CapitalTable = CapitalTable()
     report: ReportTable | None = None
     strategies: list[StrategyTable]

@@ -1,16 +1,18 @@
 """Fills market orders with what the tape showed, and the rest one tick worse.
 
 Rule: a market order pays the spread. The engine keeps one price an instrument, which a trade or a
-bar replaces; where there are quotes, the latest quote says what can be bought and sold.
+bar replaces; where there are quotes, the latest quote says what can be bought and sold, and where
+a book is all there is, its levels do.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Self
 
 from nautilus_trader.common import Cache
 from nautilus_trader.execution import FillModel
 from nautilus_trader.model import (
     AggregationSource,
+    BookLevel,
     BookOrder,
     BookType,
     Equity,
@@ -29,19 +31,26 @@ from strategies.ports import StreamKind
 
 
 class ShownFills(FillModel):
-    """Gives the engine a book of two levels for each market order.
+    """Gives the engine a book for each market order: what was shown, and one tick worse the rest.
 
-    The first level is the latest quote. Without quotes it is the engine's own best price with the
+    Where a streamed book moves the instrument, all its levels are shown. Otherwise the first level
+    is the latest quote. Without quotes it is the engine's own best price with the
     size of the latest trade, or a quarter of the latest bar's volume (as the engine splits it),
     and only KRX shares need it: there the engine's next level, one won worse, is no price. Limit
     orders are left to the engine.
     """
 
-    def __new__(cls, cache: Cache, moved_by: Collection[StreamKind]) -> Self:  # noqa: ARG004 - the engine's class takes any
+    def __new__(cls, *_given: object) -> Self:  # the engine's class takes any
         return super().__new__(cls)
 
-    def __init__(self, cache: Cache, moved_by: Collection[StreamKind]) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        moved_by: Collection[StreamKind],
+        books: Collection[InstrumentId] = (),
+    ) -> None:
         super().__init__()
+        self._books = frozenset(books)
         self._cache = cache
         self._moved_by = frozenset(moved_by)
 
@@ -61,14 +70,27 @@ class ShownFills(FillModel):
             best, shown = (
                 (quote.ask_price, quote.ask_size) if buys else (quote.bid_price, quote.bid_size)
             )
-            return _book(_instrument, _order, best, shown)
+            walked = self._levels(_instrument.id, best, shown.precision, buys=buys)
+            return _book(_instrument, _order, walked or [(best, shown)])
         best_known = _best_ask if buys else _best_bid
         if best_known is None or not _on_krx_grid(_instrument):
             return None
         printed = self._printed(_instrument.id)
         if printed is None or printed.raw >= _order.quantity.raw:
             return None
-        return _book(_instrument, _order, best_known, printed)
+        return _book(_instrument, _order, [(best_known, printed)])
+
+    def _levels(
+        self, instrument_id: InstrumentId, best: Price, digits: int, *, buys: bool
+    ) -> list[tuple[Price, Quantity]]:
+        """Return what a streamed book shows on one side; nothing where it is not at the quote."""
+        book = self._cache.order_book(instrument_id) if instrument_id in self._books else None
+        if book is None:
+            return []
+        levels: list[BookLevel] = book.asks() if buys else book.bids()
+        if not levels or levels[0].price != best:
+            return []
+        return [(each.price, Quantity.from_raw(each.size_raw(), digits)) for each in levels]
 
     @property
     def _quoted(self) -> bool:
@@ -92,15 +114,20 @@ class ShownFills(FillModel):
         ]
 
 
-def _book(instrument: Instrument, order: MarketOrder, best: Price, shown: Quantity) -> OrderBook:
-    """Return what is shown at the best price, and enough for the rest one tick worse."""
+def _book(
+    instrument: Instrument, order: MarketOrder, shown: Sequence[tuple[Price, Quantity]]
+) -> OrderBook:
+    """Return what is shown, the best price first, and enough for the rest one tick worse."""
     buys = order.side == OrderSide.BUY
     book = OrderBook(instrument.id, BookType.L2_MBP)
     side = OrderSide.SELL if buys else OrderSide.BUY
-    if shown.raw:
-        book.add(BookOrder(side, best, shown, 1), 0, 1, 0)
-    worse = Price.from_raw(_next_raw(instrument, best.raw, up=buys), instrument.price_precision)
-    book.add(BookOrder(side, worse, order.quantity, 2), 0, 2, 0)
+    for i, (price, size) in enumerate(shown, start=1):
+        if size.raw:
+            book.add(BookOrder(side, price, size, i), 0, i, 0)
+    last = len(shown) + 1
+    worst_raw = _next_raw(instrument, shown[-1][0].raw, up=buys)
+    worse = Price.from_raw(worst_raw, instrument.price_precision)
+    book.add(BookOrder(side, worse, order.quantity, last), 0, last, 0)
     return book
 
 

@@ -16,6 +16,7 @@ from nautilus_trader.model import (
     AccountType,
     BookType,
     Equity,
+    InstrumentId,
     MarketOrder,
     Money,
     OmsType,
@@ -131,11 +132,13 @@ def add_venue(
     spec: VenueSpec,
     market: MarketFacts,
     moved_by: Collection[StreamKind] = ALL_KINDS,
+    books: Collection[InstrumentId] = (),
 ) -> None:
     """Add a venue to an engine, before its instruments.
 
     ``moved_by`` are the kinds of rows that move its prices. Where quotes do, trades and bars must
     not: their price would stand in for bid and ask, and market orders would pay no spread.
+    ``books`` are the instruments whose quotes are those of a streamed book: market orders walk it.
 
     Cash accounts cannot borrow: the engine denies a buy beyond the free cash, and the venue
     rejects a short sale. Positions are netted. A command arrives ``latency_ns`` later, but only
@@ -151,7 +154,7 @@ def add_venue(
         starting_balances=list(spec.balances),
         base_currency=krx.KRW if on_krx else None,
         default_leverage=spec.leverage if market.margin else None,
-        fill_model=_fill_model(engine, spec, moved_by),
+        fill_model=_fill_model(engine, spec, moved_by, books),
         fee_model=KrxFees(market)
         if on_krx
         else MakerTakerFeeModel(market.maker_rate, market.taker_rate),
@@ -165,13 +168,29 @@ def add_venue(
     )
 
 
+def add_observed_venue(engine: BacktestEngine, name: str) -> None:
+    """Add the venue of instruments that nobody trades: the engine takes no data without one."""
+    engine.add_venue(
+        venue=Venue(name),
+        oms_type=OmsType.NETTING,
+        account_type=AccountType.CASH,
+        starting_balances=[Money(0, krx.KRW)],
+        fee_model=MakerTakerFeeModel(Decimal(0), Decimal(0)),
+        bar_execution=False,
+        trade_execution=False,
+    )
+
+
 def _fill_model(
-    engine: BacktestEngine, spec: VenueSpec, moved_by: Collection[StreamKind]
+    engine: BacktestEngine,
+    spec: VenueSpec,
+    moved_by: Collection[StreamKind],
+    books: Collection[InstrumentId],
 ) -> FillModel | None:
     if spec.book_type != BookType.L1_MBP:
         return None
     if spec.kind is VenueKind.KRX or StreamKind.QUOTES in moved_by:
-        return ShownFills(engine.cache, moved_by)
+        return ShownFills(engine.cache, moved_by, books)
     return None
 
 

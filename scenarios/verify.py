@@ -7,10 +7,17 @@ compares every entry it would write with the one that was written.
 import zlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from nautilus_trader.model import Bar, InstrumentId, QuoteTick, TradeTick
+from nautilus_trader.model import (
+    Bar,
+    FundingRateUpdate,
+    InstrumentId,
+    OrderBookDeltas,
+    QuoteTick,
+    TradeTick,
+)
 
 from catalog.codec import decode, encode
 from catalog.journal.chain import JournalCorrupt, place
@@ -19,13 +26,13 @@ from catalog.runs import Run
 from catalog.tape import (
     ORDER_STREAM,
     RowBlock,
-    TapeEvent,
     TapeStream,
     Window,
     read_windows,
     stream_name,
     unpack_sources,
 )
+from catalog.tape_rows import TapeEvent
 from scenarios.decider_state import describe
 from scenarios.wiring import Composition, Universe, compose
 from strategies.arithmetic import arithmetic
@@ -179,7 +186,8 @@ class _Player:
         self._universe = universe
         self._stop_before = stop_before
         self._whole = run.status == "ended"
-        delivered = [stream for stream in universe.streams if stream.delivered]
+        # What a book quotes is for the venue, and there is none here.
+        delivered = [replace(each, quoted=False) for each in universe.streams if each.delivered]
         self._windows = read_windows(
             delivered, (), universe.start_ns, universe.end_ns, universe.scenario.table.chunk_rows
         )
@@ -202,6 +210,8 @@ class _Player:
             TradeTick: host.market_handler(StreamKind.TRADES),
             QuoteTick: host.market_handler(StreamKind.QUOTES),
             Bar: host.market_handler(StreamKind.BARS),
+            OrderBookDeltas: host.market_handler(StreamKind.DELTAS),
+            FundingRateUpdate: host.market_handler(StreamKind.FUNDING),
         }
 
     @property

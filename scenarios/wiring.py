@@ -5,7 +5,7 @@ graph, only the ports differ.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 import msgspec
-from nautilus_trader.model import BarType, InstrumentId
+from nautilus_trader.model import IndexInstrument, InstrumentId
 
 from catalog.store import Instrument, Store, StreamInfo
 from catalog.tape import OpeningPrints, TapeStream
@@ -30,6 +30,7 @@ from scenarios.scenario import (
     parse_money,
 )
 from scenarios.simulated_venues import VenueKind, VenueSpec, market_of
+from scenarios.stream_names import stream_of, stream_text
 from strategies.arithmetic import arithmetic, reset
 from strategies.capital.manager import Capital
 from strategies.decider import ParamError, Params, Setup, Strategy
@@ -41,6 +42,7 @@ from strategies.host.market import Subscription, handles
 from strategies.host.marks import LastPrices
 from strategies.markets import binance
 from strategies.markets.facts import InstrumentFacts, MarketFacts
+from strategies.markets.indices import index_facts
 from strategies.markets.instruments import facts_of
 from strategies.ports import Clock, Journal, Orders, StreamKind
 
@@ -62,7 +64,8 @@ class Universe:
 
     ``start_ns`` to ``end_ns`` (exclusive) is the scenario's window cut to what the tape holds;
     ``slices`` names the content hash of each stream in it. ``moved_by`` says which kinds of rows
-    move the prices of each simulated venue.
+    move the prices of each simulated venue. ``traded`` are each strategy's instruments; the
+    indices among them are observed: they are on no venue of ``venues`` and ``markets``.
     """
 
     scenario: Scenario
@@ -117,15 +120,16 @@ def _resolve(
     for table in scenario.table.strategies:
         traded[table.name] = traded_by(table, known, scenario)
         listed = [
-            _topic(text, instrument_id, infos, scenario)
+            topic
             for instrument_id in traded[table.name]
-            for text in table.streams
+            for topic in _topics(table.streams, known[instrument_id], infos, scenario)
         ]
         topics[table.name] = heard_by(classes[table.name], table.name, listed, scenario)
-    order = dict.fromkeys(i for ids in traded.values() for i in ids)
+    observed = dict.fromkeys(i for ids in traded.values() for i in ids)
+    order = {i: None for i in observed if not isinstance(known[i], IndexInstrument)}
     wanted = {(kind, topic) for each in topics.values() for kind, topic, _ in each}
-    chosen = _chosen(topics, order, infos, scenario)
-    start_ns, end_ns = _window(scenario, chosen)
+    chosen = _chosen(topics, [known[i] for i in order], infos, scenario)
+    start_ns, end_ns = _window(scenario, chosen, order)
     specs = {
         name: venue_spec(name, table, scenario) for name, table in venue_tables(scenario, order)
     }
@@ -134,10 +138,9 @@ def _resolve(
         market = market_of(spec, start_ns, end_ns)
         here = [known[i] for i in order if i.venue.value == name]
         markets[name] = in_their_currency(market, spec, here, scenario)
-    instruments = {i: known[i] for i in order}
+    quoted = _quoted_books(chosen)
     streams = tuple(
-        _stream(info, known[info.instrument_id], store, (info.kind, info.topic) in wanted)
-        for info in chosen
+        _stream(info, known[info.instrument_id], store, wanted, quoted) for info in chosen
     )
     universe = Universe(
         scenario=scenario,
@@ -145,8 +148,8 @@ def _resolve(
         end_ns=end_ns,
         venues=specs,
         markets=markets,
-        instruments=instruments,
-        facts={i: facts_of(known[i], markets[i.venue.value]) for i in order},
+        instruments={i: known[i] for i in observed},
+        facts={i: _facts(known[i], markets) for i in observed},
         streams=streams,
         prints=_prints(streams, markets),
         traded=traded,
@@ -156,7 +159,7 @@ def _resolve(
             f"{s.kind}:{s.topic}": store.slice_hash(s.kind, s.topic, start_ns, end_ns - 1)
             for s in streams
         },
-        moved_by=_moved_by(chosen),
+        moved_by=_moved_by(chosen, quoted),
     )
     prove(universe)
     return universe
@@ -193,7 +196,7 @@ def heard_by(
     cls: type[AnyStrategy], name: str, listed: Sequence[Topic], scenario: Scenario
 ) -> tuple[Topic, ...]:
     """Return the streams a strategy listed and has a handler for."""
-    heard = tuple(topic for topic in listed if handles(cls, topic[0]))
+    heard = tuple(dict.fromkeys(topic for topic in listed if handles(cls, topic[0])))
     if not heard:
         raise BadInput(
             f"{scenario.source}: strategy {name} handles none of its streams and would never be "
@@ -204,31 +207,42 @@ def heard_by(
 
 def _chosen(
     topics: Mapping[str, Sequence[Topic]],
-    order: Mapping[InstrumentId, None],
+    tradable: Sequence[Instrument],
     infos: Mapping[tuple[StreamKind, str], StreamInfo],
     scenario: Scenario,
 ) -> list[StreamInfo]:
     """Return the streams of the run in a fixed order: the heard ones, then the venues' own."""
     wanted = dict.fromkeys(topic for each in topics.values() for topic in each)
     own = dict.fromkeys(
-        _topic(text, instrument_id, infos, scenario)
-        for instrument_id in order
-        for text in _venue_table(instrument_id, scenario).streams
+        topic
+        for each in tradable
+        for topic in _topics(_venue_table(each.id, scenario).streams, each, infos, scenario)
     )
     return [infos[kind, topic] for kind, topic, _ in {**wanted, **own}]
 
 
-def _moved_by(chosen: Sequence[StreamInfo]) -> dict[str, frozenset[StreamKind]]:
+def _quoted_books(chosen: Sequence[StreamInfo]) -> frozenset[InstrumentId]:
+    """Return the instruments whose book moves the venue: those without quotes of their own."""
+    quoted = {info.instrument_id for info in chosen if info.kind is StreamKind.QUOTES}
+    booked = {info.instrument_id for info in chosen if info.kind is StreamKind.DELTAS}
+    return frozenset(booked - quoted)
+
+
+def _moved_by(
+    chosen: Sequence[StreamInfo], quoted: Collection[InstrumentId]
+) -> dict[str, frozenset[StreamKind]]:
     """Return which kinds of rows move the prices of each simulated venue: the finest it has.
 
     The engine knows one price an instrument: a trade would stand in for bid and ask, and a bar's
-    close for both, until the next quote. One print a bar is no tick data: a KRX day is an opening
-    print and a bar.
+    close for both, until the next quote. A book in ``quoted`` gives quotes. One print a bar is no
+    tick data: a KRX day is an opening print and a bar.
     """
     rows: dict[str, dict[InstrumentId, dict[StreamKind, int]]] = {}
     for info in chosen:
         own = rows.setdefault(info.instrument_id.venue.value, {}).setdefault(info.instrument_id, {})
-        own[info.kind] = own.get(info.kind, 0) + info.rows
+        by_book = info.kind is StreamKind.DELTAS and info.instrument_id in quoted
+        kind = StreamKind.QUOTES if by_book else info.kind
+        own[kind] = own.get(kind, 0) + info.rows
     moved = {}
     for venue, instruments in rows.items():
         kinds: set[StreamKind] = set()
@@ -259,42 +273,49 @@ def traded_by(
     return tuple(found)
 
 
-def _topic(
-    text: str,
-    instrument_id: InstrumentId,
+def _topics(
+    texts: Sequence[str],
+    instrument: Instrument,
     infos: Mapping[tuple[StreamKind, str], StreamInfo],
     scenario: Scenario,
-) -> Topic:
-    """Read "trades", "quotes" or a bar step like "1-MINUTE"."""
-    if text in {StreamKind.TRADES, StreamKind.QUOTES}:
-        kind, topic = StreamKind(text), str(instrument_id)
-    else:
-        kind, topic = StreamKind.BARS, f"{instrument_id}-{text}-LAST-EXTERNAL"
+) -> list[Topic]:
+    """Return the streams that are listed of an instrument; of an index, those it has."""
+    found, name = [], instrument.id
+    for text in texts:
         try:
-            topic = str(BarType.from_str(topic))
-        except (ValueError, RuntimeError) as error:
-            raise BadInput(
-                f"{scenario.source}: {text!r} is no stream; write trades, quotes, or bars by their "
-                "step such as 1-MINUTE or 1-DAY."
-            ) from error
-    if (kind, topic) not in infos:
-        have = sorted(
-            t.removeprefix(f"{i.instrument_id}-") if k is StreamKind.BARS else str(k)
-            for (k, t), i in infos.items()
-            if i.instrument_id == instrument_id
-        )
-        raise BadInput(
-            f"{scenario.source}: the catalog has no {text} of {instrument_id}; it has "
-            f"{', '.join(have) or 'nothing'} - import them, or change streams."
-        )
-    return kind, topic, instrument_id
+            kind, topic = stream_of(text, name)
+        except BadInput as error:
+            raise BadInput(f"{scenario.source}: {error}") from error
+        if (kind, topic) in infos:
+            found.append((kind, topic, name))
+        elif not isinstance(instrument, IndexInstrument):
+            raise _lacks(text, name, infos, scenario)
+    if texts and not found:
+        raise _lacks(" and no ".join(texts), name, infos, scenario)
+    return found
 
 
-def _window(scenario: Scenario, chosen: Sequence[StreamInfo]) -> tuple[int, int]:
-    first = min(info.first_ns for info in chosen)
-    last = max(info.last_ns for info in chosen) + 1
-    start = first if scenario.start_ns is None else scenario.start_ns
-    end = last if scenario.end_ns is None else scenario.end_ns
+def _lacks(
+    text: str,
+    name: InstrumentId,
+    infos: Mapping[tuple[StreamKind, str], StreamInfo],
+    scenario: Scenario,
+) -> BadInput:
+    has = sorted(stream_text(*key, name) for key, i in infos.items() if i.instrument_id == name)
+    return BadInput(
+        f"{scenario.source}: the catalog has no {text} of {name}; it has "
+        f"{', '.join(has) or 'nothing'} - import them, or change streams."
+    )
+
+
+def _window(
+    scenario: Scenario, chosen: Sequence[StreamInfo], tradable: Collection[InstrumentId]
+) -> tuple[int, int]:
+    """Return the run's window; without start and end, an index beside shares makes it no longer."""
+    first, last = _span(chosen)
+    usual = _span([info for info in chosen if info.instrument_id in tradable] or chosen)
+    start = usual[0] if scenario.start_ns is None else scenario.start_ns
+    end = usual[1] if scenario.end_ns is None else scenario.end_ns
     if max(start, first) >= min(end, last):
         raise BadInput(
             f"{scenario.source}: the window is empty: the tape holds {_utc(first)} to "
@@ -302,6 +323,10 @@ def _window(scenario: Scenario, chosen: Sequence[StreamInfo]) -> tuple[int, int]
             "and end (or --from and --to)."
         )
     return max(start, first), min(end, last)
+
+
+def _span(infos: Sequence[StreamInfo]) -> tuple[int, int]:
+    return min(info.first_ns for info in infos), max(info.last_ns for info in infos) + 1
 
 
 def _utc(ts_ns: int) -> str:
@@ -361,7 +386,19 @@ def _rate(bps: Decimal | None) -> Decimal | None:
     return None if bps is None else bps / BPS
 
 
-def _stream(info: StreamInfo, instrument: Instrument, store: Store, delivered: bool) -> TapeStream:
+def _facts(instrument: Instrument, markets: Mapping[str, MarketFacts]) -> InstrumentFacts:
+    if isinstance(instrument, IndexInstrument):
+        return index_facts(instrument)
+    return facts_of(instrument, markets[instrument.id.venue.value])
+
+
+def _stream(
+    info: StreamInfo,
+    instrument: Instrument,
+    store: Store,
+    wanted: Collection[tuple[StreamKind, str]],
+    quoted: Collection[InstrumentId],
+) -> TapeStream:
     facts_size = getattr(instrument, "size_precision", 0)
     return TapeStream(
         kind=info.kind,
@@ -370,7 +407,8 @@ def _stream(info: StreamInfo, instrument: Instrument, store: Store, delivered: b
         price_precision=instrument.price_precision,
         size_precision=int(facts_size),
         files=tuple(store.files(info.kind, info.topic)),
-        delivered=delivered,
+        delivered=(info.kind, info.topic) in wanted,
+        quoted=info.kind is StreamKind.DELTAS and info.instrument_id in quoted,
     )
 
 
@@ -378,10 +416,12 @@ def _prints(
     streams: Sequence[TapeStream], markets: Mapping[str, MarketFacts]
 ) -> tuple[OpeningPrints, ...]:
     """Give the simulated venue opening prints where an instrument has bars and nothing finer."""
-    finer = {s.instrument_id for s in streams if s.kind is not StreamKind.BARS}
+    priced = {StreamKind.TRADES, StreamKind.QUOTES, StreamKind.DELTAS}
+    finer = {s.instrument_id for s in streams if s.kind in priced}
     bars: dict[InstrumentId, TapeStream] = {}
     for stream in streams:
-        if stream.kind is StreamKind.BARS and stream.instrument_id not in finer:
+        traded = stream.instrument_id.venue.value in markets
+        if stream.kind is StreamKind.BARS and stream.instrument_id not in finer and traded:
             bars.setdefault(stream.instrument_id, stream)
     return tuple(
         OpeningPrints(stream, markets[stream.instrument_id.venue.value].sessions)
@@ -515,7 +555,11 @@ def _importable(folder: Path | None) -> Iterator[None]:
 def ground_of(universe: Universe) -> Ground:
     """Return what the capital settings are about."""
     balances = {name: spec.balances for name, spec in universe.venues.items()}
-    return Ground(universe.scenario, universe.markets, balances, universe.traded)
+    traded = {
+        name: tuple(i for i in instruments if universe.facts[i].tradable)
+        for name, instruments in universe.traded.items()
+    }
+    return Ground(universe.scenario, universe.markets, balances, traded)
 
 
 type Progress = Callable[[float, float], None]

@@ -11,7 +11,9 @@ from typing import ClassVar
 from nautilus_trader.model import (
     Bar,
     ClientOrderId,
+    FundingRateUpdate,
     InstrumentId,
+    OrderBookDeltas,
     QuoteTick,
     TradeTick,
 )
@@ -96,6 +98,12 @@ class Strategy[P: Params]:
 
     def on_bar(self, bar: Bar) -> Intents:
         """React to a finished bar; ``bar.ts_event`` is its close."""
+
+    def on_book(self, deltas: OrderBookDeltas) -> Intents:
+        """React to a snapshot of the book, or to its changed levels; ``LevelBook`` folds them."""
+
+    def on_funding(self, funding: FundingRateUpdate) -> Intents:
+        """React to a funding rate of a perpetual."""
 
     def on_timer(self, timer: TimerFired) -> Intents:
         """React to a ``Wake`` of this strategy that is due."""

@@ -251,6 +251,7 @@ type CapitalIntent = Wake | Alert | Revoke | Flatten | CapitalState
 class Limit(StrEnum):
     """Names the rule behind a refusal; stable, for reports and tests."""
 
+    NOT_TRADABLE = "not_tradable"
     NO_PRICE = "no_price"
     POSITION = "position"
     SHORT_SALE = "short_sale"

@@ -120,7 +120,7 @@ class Clock(Protocol):
 
 
 class StreamKind(StrEnum):
-    """Kinds of market data a catalog holds; deciders are fed trades, quotes and bars."""
+    """Kinds of market data a catalog holds and deciders are fed; a scenario calls deltas `book`."""
 
     TRADES = "trades"
     QUOTES = "quotes"
@@ -140,7 +140,7 @@ class Marks(Protocol):
     """Last known prices and the strategies' own positions, as the host folded them."""
 
     def price(self, instrument_id: InstrumentId) -> Price | None:
-        """Last trade, bar close or quote mid rounded down to the tick; None before the first."""
+        """Last trade, bar close, or middle of quote or book rounded down to the tick, or None."""
 
     def seen_ns(self, instrument_id: InstrumentId) -> int | None:
         """When that price was delivered, market time; None before the first."""

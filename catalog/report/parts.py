@@ -29,6 +29,7 @@ LISTED_TRADES = 60
 LISTED_SLICES = 60
 
 LIMITS = {
+    "not_tradable": "The instrument can be observed, not traded: an index.",
     "no_price": "No price of the instrument was known yet.",
     "position": "There was no position to reduce, or not that much.",
     "short_sale": "The venue allows no short sale.",

@@ -40,6 +40,7 @@ from strategies.messages import (
     Fill,
     Grant,
     KillSwitch,
+    Limit,
     MoneyIntent,
     OrderState,
     OrderUpdate,
@@ -71,6 +72,7 @@ class Capital:
         ledgers: Mapping[str, VenueLedger],
         marks: Marks,
     ) -> None:
+        facts = {name: fact for name, fact in facts.items() if fact.tradable}
         self._config = config
         self._facts = facts
         self.ledgers = ledgers
@@ -149,8 +151,17 @@ class Capital:
         self, strategy: str, intent: MoneyIntent, order_id: ClientOrderId, ts_ns: int
     ) -> Grant | Refusal:
         """Answer one intent with a grant, or with the first limit that says no."""
-        self._ledger_of[intent.instrument_id].settlement.arrive(ts_ns)
+        ledger = self._ledger_of.get(intent.instrument_id)
+        if ledger is None:
+            return self._only_observed(strategy, intent)
+        ledger.settlement.arrive(ts_ns)
         return self._granting.answer(strategy, intent, order_id, ts_ns)
+
+    def _only_observed(self, strategy: str, intent: MoneyIntent) -> Refusal:
+        asked, allowed = f"an order in {intent.instrument_id}", "none: it can only be observed"
+        return Refusal(
+            strategy, intent.instrument_id, Limit.NOT_TRADABLE, asked, allowed, intent.reason
+        )
 
     def on_fill(self, fill: Fill) -> Sequence[CapitalIntent]:
         """Book an execution; it may pull a brake. One that was booked already does nothing."""

@@ -9,22 +9,32 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
-from nautilus_trader.model import Bar, BarType, InstrumentId, QuoteTick, TradeTick
+from nautilus_trader.model import (
+    Bar,
+    BarType,
+    FundingRateUpdate,
+    InstrumentId,
+    OrderBookDeltas,
+    QuoteTick,
+    TradeTick,
+)
 
 from strategies.decider import Strategy
 from strategies.errors import DeciderFailed
 from strategies.host.deciders import AnyStrategy, Deciders
-from strategies.host.marks import LastPrices, Mark
+from strategies.host.marks import LastPrices, Slot
 from strategies.messages import Intent
 from strategies.ports import StreamKind
 
-type MarketEvent = TradeTick | QuoteTick | Bar
+type MarketEvent = TradeTick | QuoteTick | Bar | OrderBookDeltas | FundingRateUpdate
 type Handler = Callable[[MarketEvent], Iterable[Intent] | None]
 
 HANDLERS = {
     StreamKind.TRADES: "on_trade",
     StreamKind.QUOTES: "on_quote",
     StreamKind.BARS: "on_bar",
+    StreamKind.DELTAS: "on_book",
+    StreamKind.FUNDING: "on_funding",
 }
 
 
@@ -43,7 +53,7 @@ class Route:
     """Where one stream's events go; ``key`` is what its events are looked up by."""
 
     subscription: Subscription
-    mark: Mark
+    mark: Slot
     handlers: tuple[tuple[str, Handler], ...]
 
 
@@ -65,8 +75,8 @@ class Answering:
 
 def handles(cls: type[AnyStrategy], kind: StreamKind) -> bool:
     """Tell whether a strategy class overrides the handler of this kind of stream."""
-    name = HANDLERS.get(kind)
-    return name is not None and getattr(cls, name) is not getattr(Strategy, name)
+    name = HANDLERS[kind]
+    return getattr(cls, name) is not getattr(Strategy, name)
 
 
 class Market:
@@ -96,7 +106,7 @@ class Market:
         )
         bars = subscription.kind is StreamKind.BARS
         key = BarType.from_str(subscription.topic) if bars else subscription.instrument_id
-        mark = marks.mark(subscription.instrument_id)
+        mark = marks.slot(subscription.kind, subscription.instrument_id)
         self._routes[subscription.kind][key] = Route(subscription, mark, handlers)
 
     def silence(self, name: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from nautilus_trader.common import TimeEvent
 from nautilus_trader.model import (
     BarType,
+    BookType,
     InstrumentId,
     Money,
     OrderAccepted,
@@ -61,6 +62,8 @@ MARKET_HANDLERS: Mapping[str, StreamKind] = {
     "on_trade": StreamKind.TRADES,
     "on_quote": StreamKind.QUOTES,
     "on_bar": StreamKind.BARS,
+    "on_book_deltas": StreamKind.DELTAS,
+    "on_funding_rate": StreamKind.FUNDING,
 }
 
 
@@ -211,6 +214,11 @@ class EngineHost(Strategy):
                 self.subscribe_trades(InstrumentId.from_str(topic))
             case StreamKind.QUOTES:
                 self.subscribe_quotes(InstrumentId.from_str(topic))
+            case StreamKind.DELTAS:
+                instrument_id = InstrumentId.from_str(topic)
+                self.subscribe_book_deltas(instrument_id, BookType.L2_MBP, managed=True)
+            case StreamKind.FUNDING:
+                self.subscribe_funding_rates(InstrumentId.from_str(topic))
 
     def send(self, command: Command) -> None:
         """Send one granted command."""

@@ -80,7 +80,8 @@ class InstrumentFacts:
     """What a decider may know of an instrument.
 
     ``lot_raw`` is the smallest tradable quantity step in raw units; ``base`` is the asset a spot
-    fill delivers, None for margin instruments and stocks.
+    fill delivers, None for margin instruments and stocks. What is not ``tradable`` (an index) can
+    be observed, and every order in it is refused.
     """
 
     instrument_id: InstrumentId
@@ -94,3 +95,4 @@ class InstrumentFacts:
     min_notional_raw: int
     base: Currency | None
     base_price_raw: int | None = None
+    tradable: bool = True

@@ -13,7 +13,7 @@ from strategies.markets import krx
 from strategies.markets.facts import InstrumentFacts, MarketFacts, TickScheme, UniformTicks
 
 type Instrument = Equity | CryptoPerpetual | CurrencyPair | IndexInstrument
-"""What a catalog holds; an index has no facts to trade on and is refused."""
+"""What a catalog holds; an index has facts, but none to trade on."""
 
 
 def facts_of(
@@ -23,8 +23,8 @@ def facts_of(
 
     ``adjusted`` says whether the data are adjusted prices, which lie on no tick grid; None reads
     the mark that ``krx.equity`` left. A spot pair's ``base`` is the asset a fill delivers, in
-    lots of the size increment. Raises BadInput for other kinds of instrument, and where
-    instrument and market differ in venue.
+    lots of the size increment. Raises BadInput for other kinds of instrument (indices have
+    ``index_facts``), and where instrument and market differ in venue.
     """
     if instrument.id.venue.value != market.venue:
         raise BadInput(

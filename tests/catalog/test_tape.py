@@ -15,20 +15,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nautilus_trader.model import InstrumentId, TradeTick
 
-from catalog import tape
+from catalog import tape, tape_rows
 from catalog.tape import (
-    TS,
     UNDELIVERED,
     OpeningPrints,
-    TapeEvent,
     TapeStream,
     Window,
-    fingerprints,
     interval_ns_of,
     pack_sources,
     read_windows,
     unpack_sources,
 )
+from catalog.tape_rows import TS, TapeEvent, fingerprints
 from strategies.errors import BadInput
 from strategies.markets.sessions import ContinuousDays, ListedSessions, Session
 from strategies.ports import StreamKind
@@ -64,7 +62,7 @@ def trades(times: Sequence[int], name: str, metadata: dict[str, str]) -> pa.Tabl
         stamps(times),
         stamps(times),
     ]
-    table = pa.table(columns, names=tape.COLUMNS[StreamKind.TRADES])
+    table = pa.table(columns, names=tape_rows.COLUMNS[StreamKind.TRADES])
     return table.replace_schema_metadata(metadata)
 
 
@@ -160,7 +158,7 @@ def test_blocks_tell_every_row_once_in_order(tmp_path: Path, chunk_rows: int) ->
             np.cumsum([0, *[len(b.fingerprints) for b in mine]])[:-1]
         )
         whole = np.concatenate([b.fingerprints for b in mine])
-        columns = list(tape.COLUMNS[StreamKind.TRADES])
+        columns = list(tape_rows.COLUMNS[StreamKind.TRADES])
         rows = fingerprints(pq.read_table(each.files[0], columns=columns))
         assert whole.tolist() == rows.tolist()
 
@@ -221,7 +219,9 @@ def bars(folder: Path, step: str, closes: Sequence[int], volumes: Sequence[objec
     opens = decimals([100 + i for i in range(len(closes))])
     meta = {"bar_type": topic, "price_precision": "0", "size_precision": "0"}
     columns = [opens, opens, opens, opens, decimals(volumes), stamps(closes), stamps(closes)]
-    table = pa.table(columns, names=tape.COLUMNS[StreamKind.BARS]).replace_schema_metadata(meta)
+    table = pa.table(columns, names=tape_rows.COLUMNS[StreamKind.BARS]).replace_schema_metadata(
+        meta
+    )
     path = write(folder / "bars.parquet", table, 2)
     return TapeStream(StreamKind.BARS, topic, instrument_id, 0, 0, (path,))
 
