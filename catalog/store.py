@@ -37,7 +37,7 @@ from catalog.layout import (
     folder,
     instrument_of,
 )
-from catalog.merge import disagrees, rows_within, uncovered
+from catalog.merge import disagrees, last_before, rows_within, uncovered
 from catalog.places import S3Path
 from catalog.s3_shelf import S3Shelf
 from catalog.shelf import LocalShelf, Placed, Shelf, writing
@@ -187,6 +187,17 @@ class Import:
     def instrument(self, instrument_id: InstrumentId) -> Instrument | None:
         """Return the instrument as the catalog, or this import, knows it."""
         return self._instruments.get(instrument_id)
+
+    def row_before(self, kind: StreamKind, topic: str, before_ns: int) -> pa.Table | None:
+        """Return a stream's last row before a time, as the catalog or this import has it."""
+        place = folder(self._store.root, kind, topic)
+        files = {path: path for path in self._store.files(kind, topic)}
+        files |= self._targets.get(place, {})
+        spans = {path: file_span(path.name) or (0, 0) for path in files}
+        earlier = [path for path in files if spans[path][0] < before_ns]
+        if not earlier:
+            return None
+        return last_before(kind, files[max(earlier, key=spans.__getitem__)], before_ns)
 
     def add_instrument(self, instrument: Instrument) -> None:
         """Add an instrument. Raises BadInput where the catalog knows it otherwise."""

@@ -17,6 +17,7 @@ from catalog.ingest.candles import DAY_NS, MINUTE_NS, Candles, bar_type
 from catalog.ingest.instruments import Grid, Needs, resolve
 from catalog.ingest.tables import PRICES, Sheet
 from catalog.layout import SCHEMAS
+from catalog.merge import OPENING_ID
 from catalog.store import Import, Instrument, size_precision
 from strategies.errors import BadInput
 from strategies.markets import krx, krx_history
@@ -68,9 +69,10 @@ def write_krx_days(
     """Write each day as a print at its session's open and a bar at its close.
 
     The print's price is the open and its id ``open-YYYYMMDD``. The table does not tell the size of
-    the opening auction: the print carries the volume of the trading day before (the first day: 1),
-    the best that is known at 09:00. The day's own volume would be seen in advance, and a size of 1
-    would make larger orders slip by a tick in the engine's book. Days without volume are dropped.
+    the opening auction: the print carries the volume of the trading day before, for the first day
+    that of the catalog (1 where it has none), the best that is known at 09:00. The day's own volume
+    would be seen in advance, and a size of 1 would make larger orders slip by a tick in the
+    engine's book. Days without volume are dropped.
     Without ``sessions_of``, and on days it does not list, hours are the usual ones of that time.
     """
     halted = _is_zero(sheet.columns["volume"]).to_numpy(zero_copy_only=False)
@@ -82,7 +84,8 @@ def write_krx_days(
     opens, closes, hours = session_hours(midnight, sessions_of)
     kind = bar_type(instrument_id, DAY_NS)
     name = sheet.path.name
-    prints = _prints(sheet, midnight, times(opens))
+    before = batch.row_before(StreamKind.BARS, str(kind), int(opens[0]))
+    prints = _prints(sheet, midnight, times(opens), before)
     trades = batch.write(instrument, StreamKind.TRADES, [prints], source=name)
     rows = [sheet_bars(sheet, times(closes))]
     bars = batch.write(instrument, StreamKind.BARS, rows, source=name, bar_type=kind)
@@ -163,18 +166,22 @@ def sheet_bars(sheet: Sheet, stamps: pa.Array) -> pa.Table:
     return pa.Table.from_arrays([*prices, stamps, stamps], schema=SCHEMAS[StreamKind.BARS])
 
 
-def _prints(sheet: Sheet, midnight: Ints, stamps: pa.Array) -> pa.Table:
+def _prints(
+    sheet: Sheet, midnight: Ints, stamps: pa.Array, day_before: pa.Table | None
+) -> pa.Table:
     volume = sheet.columns["volume"]
-    one = pa.array([1], pa.int64()).cast(volume.type)
+    first = pa.array([1], pa.int64()).cast(volume.type)
+    if day_before is not None:
+        first = day_before.column("volume").combine_chunks().cast(volume.type)
     days = pc.strftime(
         pa.array(midnight + SEOUL_NS, pa.timestamp("ns")).cast(pa.timestamp("s")), "%Y%m%d"
     )
     return pa.Table.from_arrays(
         [
             sheet.columns["open"],
-            pa.concat_arrays([one, volume[:-1]]),
+            pa.concat_arrays([first, volume[:-1]]),
             labels(np.zeros(len(midnight), np.int64), ("NO_AGGRESSOR",)),
-            pc.binary_join_element_wise("open", days, "-"),
+            pc.binary_join_element_wise(OPENING_ID, days, ""),
             stamps,
             stamps,
         ],

@@ -124,3 +124,50 @@ def test_no_volume_at_all_is_refused(tmp_path: Path) -> None:
     path = days(tmp_path, *(row.rsplit(",", 1)[0] + ",0" for row in DAYS))
     with pytest.raises(BadInput, match="no day has a volume"):
         load(path)
+
+
+ALL = (*DAYS, "20240105,4420,4500,4400,4450,70.0", "20240108,4450,4460,4400,4410,30.0")
+
+
+def sizes(root: Path, *tables: tuple[str, ...]) -> dict[str, str]:
+    """Import tables one after another; return the opening prints' sizes by their id."""
+    store = Store(root / "catalog")
+    for number, rows in enumerate(tables):
+        (root / str(number)).mkdir()
+        path = days(root / str(number), *rows)
+        options = Options(interval_ns=DAY_NS, kind=Kind.KRX_DAILY)
+        import_files(store, [str(path)], options, lambda _done, _total: None)
+    trades = ParquetDataCatalog(str(store.root)).query_trade_ticks()
+    bars = ParquetDataCatalog(str(store.root)).query_bars()
+    assert len(trades) == len(bars) == len({bar.ts_init for bar in bars})
+    return {trade.trade_id.value[-4:]: str(trade.size) for trade in trades}
+
+
+WHOLE = {"0102": "1", "0103": "100", "0104": "250", "0105": "90", "0108": "70"}
+
+
+@pytest.mark.parametrize(
+    ("tables", "unlike"),
+    [
+        ((ALL[:3], ALL[1:]), {}),
+        ((ALL, ALL[2:]), {}),
+        ((ALL[:2], ALL[3:], ALL[1:4]), {"0105": "250"}),
+        ((ALL[2:], ALL), {"0104": "1"}),
+        ((ALL[1:3], ALL[:4], ALL), {"0103": "1"}),
+        ((ALL[:1], ALL[1:2], ALL[2:], ALL), {}),
+    ],
+)
+def test_overlapping_tables_of_the_same_days_merge(
+    tmp_path: Path, tables: tuple[tuple[str, ...], ...], unlike: dict[str, str]
+) -> None:
+    """A print that was the first of its table keeps the size that was known then."""
+    assert sizes(tmp_path, *tables) == WHOLE | unlike
+
+
+def test_overlapping_tables_that_differ_are_refused(tmp_path: Path) -> None:
+    other = "20240103,4260,4410,4160,4370,251.0"
+    with pytest.raises(BadInput, match="where the catalog has other rows"):
+        sizes(tmp_path, ALL, (other, *ALL[2:]))
+    opened = "20240103,4261,4410,4160,4370,250.0"
+    with pytest.raises(BadInput, match="where the catalog has other rows"):
+        sizes(tmp_path / "0", ALL, (opened, *ALL[2:]))
