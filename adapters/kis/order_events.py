@@ -22,13 +22,17 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class OrderSpec:
-    """What was ordered; two orders are equal when these are. ``price`` is 0 where unpriced."""
+    """What was ordered, in shares and won; ``price`` is 0 where unpriced.
+
+    ``trigger`` is a stop-limit's. Two orders are equal where symbol, side, quantity and price are.
+    """
 
     code: str
     side: OrderSide
     quantity: int
     price: int
     order_type: str
+    trigger: int = 0
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -217,6 +221,9 @@ class Canceled:
 
     order_id: str
     quantity: int
+
+
+NEVER_ARRIVED = "KIS does not list the change: it never arrived"
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,10 @@ class Leg:
 
 @dataclass(slots=True)
 class PendingChange:
-    """An amendment or cancel under way; ``lost`` when its reply did not come."""
+    """An amendment or cancel under way; ``lost`` when its reply did not come.
+
+    Since ``since_ns`` (wall time) nothing more of it can arrive at KIS.
+    """
 
     change: Change
     quantity: int
@@ -48,6 +51,7 @@ class PendingChange:
     lost: bool = False
     number: str = ""
     absent_lists: int = 0
+    since_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -55,7 +59,9 @@ class KisOrder:
     """One order and its chain of numbers, the latest last.
 
     Since ``doubt_ns`` (wall time) its fills may be incomplete; since ``asked_for_ns`` a change was
-    accepted whose confirmation may not be sent. Both end with a list asked later.
+    accepted whose confirmation may not be sent. Both end with a list asked later. Since ``lost_ns``
+    nothing more of the request can arrive at KIS; ``given_up`` says that it was never listed.
+    ``over_lists`` counts the lists asked after the end of the session it was for.
     """
 
     order_id: str
@@ -73,6 +79,9 @@ class KisOrder:
     absent_lists: int = 0
     doubt_ns: int | None = None
     asked_for_ns: int | None = None
+    lost_ns: int = 0
+    given_up: bool = False
+    over_lists: int = 0
 
     @property
     def state(self) -> OrderState:

@@ -5,27 +5,22 @@ order list settles it; a lost reply leaves an order unknown; the cumulative quan
 the truth, so that what was told adds up to it, fill by fill and won by won.
 """
 
-from collections import deque
 from collections.abc import Sequence
 
-from nautilus_trader.model import TradeId
+from nautilus_trader.model import OrderSide
 
 from adapters.kis.errors import IllegalTransition
-from adapters.kis.limits import Limits
 from adapters.kis.machine import Machine
-from adapters.kis.market import Acceptance, Change, Notice, NoticeKind
+from adapters.kis.market import Change
 from adapters.kis.order_events import (
     ENDED,
+    NEVER_ARRIVED,
     ORDER,
     UNRESOLVED,
-    Accepted,
-    Amended,
     BookEvent,
-    Canceled,
     ChangeRefused,
     Confirmed,
     Filled,
-    Foreign,
     Mismatch,
     Moment,
     OrderEvent,
@@ -33,44 +28,33 @@ from adapters.kis.order_events import (
     OrderSpec,
     OrderState,
     Rejected,
-    Taken,
     Unknown,
 )
+from adapters.kis.order_ledger import Ledger
 from adapters.kis.order_state import (
     KisOrder,
     Leg,
     PendingChange,
     could_be,
-    is_about,
     is_cancel,
     seoul_time,
 )
 from adapters.kis.replies import OrderRow, Placed
-from adapters.kis.ticks import SECOND, Seconds, seoul_day
-
-STRAYS = 1_000
-CLOCK_SKEW_NS = 10 * SECOND
-"""A notice of a fill that the list already showed bears a time up to the list's, give or take the
-difference of two clocks. Source: our own choice, 2026-11-20."""
+from adapters.kis.ticks import SECOND, seoul_day
 
 
-class OrderBook:
+class OrderBook(Ledger):
     """Keeps the orders of one account; ``account`` is its ten digits as notices write them."""
-
-    def __init__(self, account: str, limits: Limits) -> None:
-        self._account = account
-        self._limits = limits
-        self._orders: dict[str, KisOrder] = {}
-        self._numbers: dict[tuple[str, str], KisOrder] = {}
-        self._foreign: set[tuple[str, str]] = set()
-        self._strays: deque[Notice] = deque(maxlen=STRAYS)
-        self._seconds = Seconds()
 
     # --- asked ---
 
     def order(self, order_id: str) -> KisOrder:
         """Return an order. Raises KeyError."""
         return self._orders[order_id]
+
+    def find(self, order_id: str) -> KisOrder | None:
+        """Return an order, None for one that was never sent."""
+        return self._orders.get(order_id)
 
     def waits_for(self, spec: OrderSpec) -> str | None:
         """Return the unresolved equal order that a new one must wait for, None to go on."""
@@ -85,6 +69,34 @@ class OrderBook:
             if equal and order.state in UNRESOLVED:
                 return order.order_id
         return None
+
+    def owner(self, row: OrderRow) -> KisOrder | None:
+        """Return the order placed here that a listed row is of, None for foreign ones."""
+        return self._own(row)
+
+    @property
+    def live(self) -> tuple[KisOrder, ...]:
+        """Return the orders that may still fill."""
+        return tuple(order for order in self._orders.values() if order.state not in ENDED)
+
+    @property
+    def reserved_krw(self) -> int:
+        """Return what live buys with a price may still cost, fees aside."""
+        return sum(
+            (order.quantity - order.reported) * order.price
+            for order in self.live
+            if order.spec.side is OrderSide.BUY
+        )
+
+    @property
+    def first_day(self) -> str | None:
+        """Return the earliest day of which a list can still say something, None for none."""
+        open_questions = (
+            order.day
+            for order in self._orders.values()
+            if order.state not in ENDED or order.doubt_ns is not None
+        )
+        return min(open_questions, default=None)
 
     @property
     def needs_list(self) -> bool:
@@ -137,12 +149,16 @@ class OrderBook:
         self._orders[order_id].machine.on(OrderEvent.REFUSED)
         return [Rejected(order_id, reason)]
 
-    def reply_lost(self, order_id: str) -> list[BookEvent]:
-        """Take in that no reply to an order came (or none that says what happened)."""
+    def reply_lost(self, order_id: str, at: Moment | None = None) -> list[BookEvent]:
+        """Take in that no reply to an order came (or none that says what happened).
+
+        Absence from the list proves nothing until a while after ``at``, the sending if None.
+        """
         order = self._orders[order_id]
         if order.state not in UNRESOLVED:
             return []
         order.machine.on(OrderEvent.REPLY_LOST)
+        order.lost_ns = (at or order.sent).wall_ns
         return [Unknown(order_id)]
 
     def changing(
@@ -176,12 +192,13 @@ class OrderBook:
         order.doubt_ns = at.wall_ns
         return [] if pending is None else [ChangeRefused(order_id, pending.change, reason)]
 
-    def change_lost(self, order_id: str) -> list[BookEvent]:
-        """Take in that no reply to a change came."""
+    def change_lost(self, order_id: str, at: Moment | None = None) -> list[BookEvent]:
+        """Take in that no reply to a change came; ``at`` as in ``reply_lost``."""
         order = self._orders[order_id]
         if order.change is None or order.change.number:
             return []
         order.change.lost = True
+        order.change.since_ns = (at or order.change.sent).wall_ns
         return [Unknown(order_id)]
 
     def adopt(
@@ -207,6 +224,7 @@ class OrderBook:
             price=spec.price,
             branch=chain[0].branch if chain else "",
             fills=len(fills),
+            lost_ns=sent.wall_ns,
         )
         self._orders[order_id] = order
         for key in chain:
@@ -219,94 +237,21 @@ class OrderBook:
             order.doubt_ns = sent.wall_ns
             self._numbers[key.day, key.number] = order
 
-    # --- notices ---
-
-    def on_notice(self, notice: Notice, at: Moment) -> list[BookEvent]:
-        """Take an execution notice in; those of other accounts of the HTS id say nothing."""
-        if notice.account and notice.account != self._account:
-            return []
-        order = self._find(notice, at)
-        if order is None:
-            self._strays.append(notice)
-            if any(one.state in UNRESOLVED for one in self._orders.values()):
-                return []  # it may be the order whose reply is still to come
-            return self._note_foreign(
-                seoul_day(at.market_ns), notice.number, notice.branch, notice.code
-            )
-        if notice.kind is NoticeKind.FILL:
-            return self._fill(order, notice, at)
-        return self._receipt(order, notice, at)
-
-    def _find(self, notice: Notice, at: Moment) -> KisOrder | None:
-        day = seoul_day(at.market_ns)
-        for number in (notice.number, notice.original):
-            order = self._numbers.get((day, number))
-            if order is not None and is_about(order, notice):
-                return order
-        return None
-
-    def _fill(self, order: KisOrder, notice: Notice, at: Moment) -> list[BookEvent]:
-        leg = order.legs.get(notice.number)
-        if leg is None:
-            events = self._add_leg(order, notice.number, Change.AMEND, notice.order_quantity)
-            return events + self._fill(order, notice, at)
-        if not leg.rests:
-            events = self._amended(order, leg.number, notice.order_quantity, self._price(order), at)
-            return events + self._fill(order, notice, at)
-        leg.noticed_ns = at.wall_ns
-        seen = (notice.time, notice.quantity, notice.price)
-        time_ns = self._seconds.at(order.day, notice.time)
-        is_late = time_ns <= leg.repaired_until_ns + CLOCK_SKEW_NS
-        is_too_much = order.reported + notice.quantity > order.quantity
-        if seen in leg.seen or is_late or is_too_much:
-            order.doubt_ns = at.wall_ns  # a repetition, a late one, or truly new: the list knows
-            return []
-        leg.seen.add(seen)
-        return self._tell_fill(
-            order, leg, notice.quantity, notice.price, notice.time, repaired=False
-        )
-
-    @staticmethod
-    def _price(order: KisOrder) -> int:
-        """Return the price an order is being amended to, or has."""
-        return order.price if order.change is None else order.change.price or order.price
-
-    def _receipt(self, order: KisOrder, notice: Notice, at: Moment) -> list[BookEvent]:
-        if notice.change is not Change.NEW:
-            return self._change_receipt(order, notice, at)
-        if notice.refused:
-            return self._end_rejected(order, "the exchange refused the order")
-        if notice.acceptance is Acceptance.REMAINDER:
-            return self._cancel_seen(order, notice.quantity)
-        return self._accept(order)
-
-    def _change_receipt(self, order: KisOrder, notice: Notice, at: Moment) -> list[BookEvent]:
-        if notice.refused:
-            pending, order.change = order.change, None
-            order.doubt_ns = at.wall_ns
-            change = notice.change if pending is None else pending.change
-            reason = "the exchange refused the change"
-            return [ChangeRefused(order.order_id, change, reason)]
-        events: list[BookEvent] = []
-        if notice.number not in order.legs:
-            events = self._add_leg(order, notice.number, notice.change, notice.quantity)
-        if notice.acceptance is Acceptance.ACCEPTED:
-            # whether a confirmation follows is not documented
-            order.asked_for_ns = at.wall_ns
-            return events
-        order.asked_for_ns = None
-        if notice.change is Change.AMEND:
-            return events + self._amended(order, notice.number, notice.quantity, notice.price, at)
-        return events + self._cancel_seen(order, notice.quantity)
-
     # --- the order list ---
 
     def on_list(
-        self, rows: Sequence[OrderRow], asked: Moment, answered: Moment, *, complete: bool
+        self,
+        rows: Sequence[OrderRow],
+        asked: Moment,
+        answered: Moment,
+        *,
+        complete: bool,
+        closed_ns: int = 0,
     ) -> list[BookEvent]:
         """Take in the order list of the day: first page asked, last page answered.
 
-        ``complete`` is False where pages are missing: then absence proves nothing.
+        ``complete`` is False where pages are missing: then absence proves nothing. What was sent
+        before ``closed_ns`` (market time, the end of a session) rests no more.
         """
         events: list[BookEvent] = []
         # pages can overlap when orders come in between: the later row counts
@@ -316,6 +261,7 @@ class OrderBook:
         for order in self._orders.values():
             if order.state is OrderState.UNKNOWN:
                 events += self._match(order, rows, asked, complete=complete)
+        events += self._match_given_up(rows)
         for row in rows:
             owner = self._own(row)
             if owner is not None:
@@ -325,11 +271,25 @@ class OrderBook:
             self._forget_doubts(asked.wall_ns)
         for row in rows:
             events += self._read_state(row, asked)
+        numbers = {(row.day, row.number) for row in rows}
         for order in self._orders.values():
-            events += self._settle_change(order, asked, complete=complete)
+            is_listed = order.change is not None and (order.day, order.change.number) in numbers
+            events += self._settle_change(order, asked, is_absent=complete and not is_listed)
             if order.state is OrderState.ENDING:
                 events += self._cancel_seen(order, order.canceled)
+            if complete:
+                events += self._end_with_session(order, asked, closed_ns)
         return events
+
+    def _end_with_session(self, order: KisOrder, asked: Moment, closed_ns: int) -> list[BookEvent]:
+        """End what outlived its session: KIS tells nobody, and may list it as open for ever."""
+        is_old = order.sent.market_ns < closed_ns or order.day < seoul_day(asked.market_ns)
+        if not is_old or order.state in ENDED | UNRESOLVED or order.doubt_ns is not None:
+            return []
+        order.over_lists += 1
+        if order.over_lists < self._limits.unknown_lists:
+            return []
+        return self._cancel_seen(order, 0)
 
     def _forget_doubts(self, asked_ns: int) -> None:
         """End the doubts that a list asked later has settled."""
@@ -352,7 +312,7 @@ class OrderBook:
         in_flight = (one for one in self._orders.values() if one.state in UNRESOLVED)
         if any(could_be(one, row) for one in in_flight):
             return []  # its reply may still come, or be lost
-        return self._note_foreign(row.day, row.number, row.branch, row.code)
+        return self._note_foreign(row.day, row.number, row.branch, row.code, asked)
 
     def _claim_child(self, row: OrderRow, asked: Moment) -> list[BookEvent]:
         """Attach the row of an amendment or cancel to the order it names."""
@@ -388,12 +348,34 @@ class OrderBook:
                 what = f"{len(candidates)} orders like it are listed; {row.number} was taken"
                 events.append(Mismatch(order.order_id, what))
             return events
-        settled = asked.wall_ns >= order.sent.wall_ns + self._limits.unknown_absent_ns
+        settled = asked.wall_ns >= order.lost_ns + self._limits.unknown_absent_ns
         order.absent_lists += complete and settled
         if order.absent_lists < self._limits.unknown_lists:
             return []
         order.machine.on(OrderEvent.ABSENT)
+        order.given_up = True
         return [Rejected(order.order_id, "KIS does not list the order: it was never placed")]
+
+    def _match_given_up(self, rows: Sequence[OrderRow]) -> list[BookEvent]:
+        """Look for orders that were given up and are listed after all, near their sending."""
+        events: list[BookEvent] = []
+        in_flight = [one for one in self._orders.values() if one.state in UNRESOLVED]
+        for order in self._orders.values():
+            if not order.given_up:
+                continue
+            for row in rows:
+                is_free = (row.day, row.number) not in self._numbers and not any(
+                    could_be(one, row) for one in in_flight
+                )
+                # an order that was foreign before ours was lost is not ours
+                is_known = self._foreign.get((row.day, row.number), order.lost_ns) < order.lost_ns
+                if not is_free or is_known or not could_be(order, row):
+                    continue
+                if abs(self._after_sending(order, row)) <= self._limits.match_window_ns:
+                    order.given_up = False
+                    events += self._name(order, row.branch, row.number)
+                    break
+        return events
 
     def _after_sending(self, order: KisOrder, row: OrderRow) -> int:
         return self._seconds.at(row.day, row.time) - order.sent.market_ns // SECOND * SECOND
@@ -460,131 +442,18 @@ class OrderBook:
         leg.repaired_until_ns = answered.market_ns
         return events
 
-    def _settle_change(self, order: KisOrder, asked: Moment, *, complete: bool) -> list[BookEvent]:
+    def _settle_change(self, order: KisOrder, asked: Moment, *, is_absent: bool) -> list[BookEvent]:
+        """Give a change up that KIS does not list, whether it was lost or got a number."""
         pending = order.change
-        if pending is None or not pending.lost:
+        if pending is None or not (pending.lost or pending.number):
             return []
         if order.state in ENDED:
             order.change = None
             return []
-        settled = asked.wall_ns >= pending.sent.wall_ns + self._limits.unknown_absent_ns
-        pending.absent_lists += complete and settled
+        since_ns = max(pending.since_ns, pending.sent.wall_ns)
+        settled = asked.wall_ns >= since_ns + self._limits.unknown_absent_ns
+        pending.absent_lists += is_absent and settled
         if pending.absent_lists < self._limits.unknown_lists:
             return []
         order.change = None
-        reason = "KIS does not list the change: it never arrived"
-        return [ChangeRefused(order.order_id, pending.change, reason)]
-
-    # --- what follows ---
-
-    def _name(self, order: KisOrder, branch: str, number: str) -> list[BookEvent]:
-        was = order.state
-        order.machine.on(OrderEvent.TAKEN)
-        if number in order.legs:
-            return []
-        order.branch = branch
-        order.absent_lists = 0
-        early = self._add_leg(order, number, Change.NEW, order.spec.quantity)
-        taken = Taken(order.order_id, OrderKey(order.day, branch, number))
-        if was is OrderState.REJECTED:
-            what = "an order that was given up is at KIS after all"
-            return [Mismatch(order.order_id, what), taken, *early]
-        return [taken, *early]
-
-    def _add_leg(
-        self, order: KisOrder, number: str, change: Change, quantity: int
-    ) -> list[BookEvent]:
-        """Add a number to an order's chain and read the notices that came before we knew it."""
-        order.legs[number] = Leg(number, change, quantity, rests=change is Change.NEW)
-        self._numbers[order.day, number] = order
-        self._foreign.discard((order.day, number))
-        early = [one for one in self._strays if one.number == number and is_about(order, one)]
-        for notice in early:
-            self._strays.remove(notice)
-        events: list[BookEvent] = []
-        for notice in early:
-            events += self.on_notice(notice, order.sent)
-        return events
-
-    def _accept(self, order: KisOrder) -> list[BookEvent]:
-        news = order.state is OrderState.SENT
-        if order.machine.takes(OrderEvent.ACCEPTED):
-            order.machine.on(OrderEvent.ACCEPTED)
-        return [Accepted(order.order_id, order.key)] if news else []
-
-    def _end_rejected(self, order: KisOrder, reason: str) -> list[BookEvent]:
-        news = order.state is not OrderState.REJECTED
-        if not order.machine.takes(OrderEvent.REJECTED):
-            return [Mismatch(order.order_id, f"refused after it was {order.state}")]
-        order.machine.on(OrderEvent.REJECTED)
-        return [Rejected(order.order_id, reason)] if news else []
-
-    def _amended(
-        self, order: KisOrder, number: str, quantity: int, price: int, at: Moment
-    ) -> list[BookEvent]:
-        """Take in that an amendment rests: earlier legs are over, their fills stay."""
-        leg = order.legs[number]
-        leg.quantity, leg.rests = quantity or leg.quantity, True
-        if (order.quantity, order.price) == (order.total, price) and order.change is None:
-            return []
-        order.price, order.change = price, None
-        order.doubt_ns = at.wall_ns  # a fill of the old number may be on its way
-        return self._resize(order, force=True)
-
-    def _resize(self, order: KisOrder, *, force: bool = False) -> list[BookEvent]:
-        """Tell the size of an amended order: a late fill of an old number makes it larger."""
-        if order.quantity == order.total and not force:
-            return []
-        order.quantity = order.total
-        return [Amended(order.order_id, order.key, order.quantity, order.price)]
-
-    def _cancel_seen(self, order: KisOrder, quantity: int) -> list[BookEvent]:
-        """End an order whose rest is cancelled, once fills and cancelled quantity add up."""
-        if not order.machine.takes(OrderEvent.CANCEL_SEEN) or order.state in ENDED:
-            return []
-        events = self._accept(order)
-        order.change = None
-        order.canceled = quantity or order.quantity - order.reported
-        adds_up = order.reported + order.canceled == order.quantity
-        if not adds_up or order.doubt_ns is not None:
-            order.machine.on(OrderEvent.CANCEL_SEEN)
-            return events
-        order.machine.on(OrderEvent.SETTLED)
-        return [*events, Canceled(order.order_id, order.canceled)]
-
-    def _tell_fill(
-        self, order: KisOrder, leg: Leg, quantity: int, price: int, time: str, *, repaired: bool
-    ) -> list[BookEvent]:
-        had_ended = order.state in {OrderState.CANCELED, OrderState.REJECTED}
-        events = self._accept(order)
-        leg.reported += quantity
-        leg.amount += quantity * price
-        events += self._resize(order)
-        order.fills += 1
-        events.append(
-            Filled(
-                order_id=order.order_id,
-                number=leg.number,
-                ordinal=order.fills,
-                trade_id=TradeId(f"{order.day}-{next(iter(order.legs))}-{order.fills}"),
-                code=order.spec.code,
-                side=order.spec.side,
-                quantity=quantity,
-                price=price,
-                time=time,
-                repaired=repaired,
-            )
-        )
-        if had_ended:
-            events.append(Mismatch(order.order_id, "a fill came after the order had ended"))
-        if order.reported >= order.quantity and order.machine.takes(OrderEvent.FILLED_UP):
-            order.machine.on(OrderEvent.FILLED_UP)
-        elif order.state is OrderState.ENDING:
-            events += self._cancel_seen(order, order.canceled)
-        return events
-
-    def _note_foreign(self, day: str, number: str, branch: str, code: str) -> list[BookEvent]:
-        if (day, number) in self._foreign or (day, number) in self._numbers:
-            return []
-        self._foreign.add((day, number))
-        return [Foreign(number, branch, code)]
+        return [ChangeRefused(order.order_id, pending.change, NEVER_ARRIVED)]
