@@ -10,12 +10,12 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 
-from catalog.prices import COLUMNS, batch_times, batches_of, float_column
+from catalog.prices import COLUMNS, TWO_SIDED, batch_times, float_column, stream_batches
 from catalog.tape import TapeStream
 from catalog.thinning import FloatArray, IntArray
 from strategies.ports import StreamKind
 
-FINEST_FIRST = (StreamKind.TRADES, StreamKind.BARS, StreamKind.QUOTES)
+FINEST_FIRST = (StreamKind.TRADES, StreamKind.BARS, StreamKind.QUOTES, StreamKind.DELTAS)
 
 
 @dataclass(slots=True)
@@ -44,17 +44,16 @@ def prices_at(
 def _look(stream: TapeStream, times_ns: IntArray, start_ns: int, end_ns: int, seen: _Seen) -> None:
     last: Decimal | None = None
     last_ns, done = -1, 0
-    for path in stream.files:
-        for batch in batches_of(path, COLUMNS[stream.kind], start_ns, end_ns):
-            stamps = batch_times(batch)
-            until = int(np.searchsorted(times_ns, stamps[-1]))  # moments this batch can settle
-            rows = np.searchsorted(stamps, times_ns[done:until], side="right") - 1
-            for i, row in enumerate(rows, start=done):
-                if row >= 0:
-                    last, last_ns = _price(batch, stream.kind, int(row)), int(stamps[row])
-                _note(seen, i, last_ns, last)
-            done = until
-            last, last_ns = _price(batch, stream.kind, -1), int(stamps[-1])
+    for batch in stream_batches(stream, COLUMNS[stream.kind], start_ns, end_ns):
+        stamps = batch_times(batch)
+        until = int(np.searchsorted(times_ns, stamps[-1]))  # moments this batch can settle
+        rows = np.searchsorted(stamps, times_ns[done:until], side="right") - 1
+        for i, row in enumerate(rows, start=done):
+            if row >= 0:
+                last, last_ns = _price(batch, stream.kind, int(row)), int(stamps[row])
+            _note(seen, i, last_ns, last)
+        done = until
+        last, last_ns = _price(batch, stream.kind, -1), int(stamps[-1])
     for i in range(done, len(times_ns)):
         _note(seen, i, last_ns, last)
 
@@ -66,7 +65,7 @@ def _note(seen: _Seen, i: int, ts_ns: int, price: Decimal | None) -> None:
 
 def _price(batch: pa.RecordBatch, kind: StreamKind, row: int) -> Decimal:
     values = [Decimal(batch.column(name)[row].as_py()) for name in COLUMNS[kind]]
-    found = (values[0] + values[1]) / 2 if kind is StreamKind.QUOTES else values[-1]
+    found = (values[0] + values[1]) / 2 if kind in TWO_SIDED else values[-1]
     return found.normalize()
 
 
@@ -94,18 +93,17 @@ def _widen(
 ) -> None:
     """Take one stream in; rows are compared as floats within a batch and kept as recorded."""
     names = ("low", "high") if stream.kind is StreamKind.BARS else COLUMNS[stream.kind]
-    for path in stream.files:
-        for batch in batches_of(path, names, start_ns, end_ns):
-            stamps, columns = batch_times(batch), [float_column(batch, name) for name in names]
-            lows, highs = columns if stream.kind is StreamKind.BARS else [_middle(columns)] * 2
-            first = np.searchsorted(stamps, spans[:, 0], side="right")
-            last = np.searchsorted(stamps, spans[:, 1], side="right")
-            for i in np.flatnonzero(last > first):
-                at = int(first[i])
-                low = _recorded(batch, names, at + int(np.argmin(lows[at : last[i]])), 0)
-                high = _recorded(batch, names, at + int(np.argmax(highs[at : last[i]])), 1)
-                before = widest[i] or (low, high)
-                widest[i] = (min(low, before[0]), max(high, before[1]))
+    for batch in stream_batches(stream, names, start_ns, end_ns):
+        stamps, columns = batch_times(batch), [float_column(batch, name) for name in names]
+        lows, highs = columns if stream.kind is StreamKind.BARS else [_middle(columns)] * 2
+        first = np.searchsorted(stamps, spans[:, 0], side="right")
+        last = np.searchsorted(stamps, spans[:, 1], side="right")
+        for i in np.flatnonzero(last > first):
+            at = int(first[i])
+            low = _recorded(batch, names, at + int(np.argmin(lows[at : last[i]])), 0)
+            high = _recorded(batch, names, at + int(np.argmax(highs[at : last[i]])), 1)
+            before = widest[i] or (low, high)
+            widest[i] = (min(low, before[0]), max(high, before[1]))
 
 
 def _middle(columns: Sequence[FloatArray]) -> FloatArray:

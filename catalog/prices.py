@@ -4,6 +4,7 @@ Rule: memory does not grow with the number of rows. Prices become float for draw
 stays the exact Decimal it was recorded as.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from catalog.book_prices import book_tops
 from catalog.places import open_file
 from catalog.tape import TapeStream
 from catalog.thinning import (
@@ -33,7 +35,10 @@ COLUMNS = {
     StreamKind.BARS: ("open", "high", "low", "close"),
     StreamKind.TRADES: ("price",),
     StreamKind.QUOTES: ("bid_price", "ask_price"),
+    StreamKind.DELTAS: ("bid_price", "ask_price"),
 }
+TWO_SIDED = frozenset({StreamKind.QUOTES, StreamKind.DELTAS})
+"""Kinds whose price is the middle of bid and ask."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,11 +66,12 @@ def read_prices(
 ) -> Prices:
     """Read one instrument's prices in [start_ns, end_ns) from its streams in scenario order.
 
-    Bars are drawn where there are some, else trades, else the middle of quotes. ``edges_ns`` are
-    times at which the price must be exact. Raises BadInput where a file cannot be read.
+    Bars are drawn where there are some, else trades, else the middle of quotes or of the book.
+    ``edges_ns`` are times at which the price must be exact. Raises BadInput where a file cannot
+    be read.
     """
     drawn = next(
-        (s for kind in (StreamKind.BARS, StreamKind.TRADES, StreamKind.QUOTES)
+        (s for kind in (StreamKind.BARS, StreamKind.TRADES, StreamKind.QUOTES, StreamKind.DELTAS)
          for s in streams if s.kind is kind),
         None,
     )  # fmt: skip
@@ -74,15 +80,16 @@ def read_prices(
         return Prices(nothing, PriceMarks(nothing.ts_ns, nothing.value))
     marks = Condenser(start_ns, end_ns, BUCKETS, edges_ns)
     candles = CandleCondenser(start_ns, end_ns, BUCKETS)
-    for batch in _batches(drawn, start_ns, end_ns):
+    for batch in stream_batches(drawn, COLUMNS[drawn.kind], start_ns, end_ns):
         columns = [float_column(batch, name) for name in COLUMNS[drawn.kind]]
         ts_ns = batch_times(batch)
         if drawn.kind is StreamKind.BARS:
             candles.add(Candles(ts_ns, *columns))
-        quoted = drawn.kind is StreamKind.QUOTES
+        quoted = drawn.kind in TWO_SIDED
         marks.add(ts_ns, (columns[0] + columns[1]) / 2 if quoted else columns[-1])
     series = marks.series()
-    last = _newest([_last_of(s, ticks, start_ns, end_ns) for s in streams if s.delivered])
+    heard = [s for s in streams if s.delivered and s.kind in COLUMNS]
+    last = _newest([_last_of(s, ticks, start_ns, end_ns) for s in heard])
     shown = candles.candles() if drawn.kind is StreamKind.BARS else series
     return Prices(shown, PriceMarks(series.ts_ns, series.value, last))
 
@@ -97,26 +104,37 @@ def _newest(found: Sequence[_Last | None]) -> Decimal | None:
 
 
 def _last_of(stream: TapeStream, ticks: TickScheme, start_ns: int, end_ns: int) -> _Last | None:
-    """Return the last price of a stream as the host saw it: quotes by their middle on the grid."""
+    """Return the last price of a stream as the host saw it: middles on the grid."""
+    last = _last_batch(stream, start_ns, end_ns)
+    if last is None:
+        return None
+    row = [Decimal(last.column(name)[-1].as_py()) for name in COLUMNS[stream.kind]]
+    price = row[-1]
+    if stream.kind in TWO_SIDED:
+        middle = sum(int(value * RAW_ONE) for value in row) // 2
+        price = Decimal(ticks.floor_raw(middle)) / RAW_ONE
+    return _Last(int(batch_times(last)[-1]), price.normalize())
+
+
+def _last_batch(stream: TapeStream, start_ns: int, end_ns: int) -> pa.RecordBatch | None:
+    names = COLUMNS[stream.kind]
+    if stream.kind is StreamKind.DELTAS:  # a book is known from its beginning on only
+        return next(iter(deque(stream_batches(stream, names, start_ns, end_ns), maxlen=1)), None)
     for path in reversed(stream.files):
-        last: pa.RecordBatch | None = None
-        for batch in batches_of(path, COLUMNS[stream.kind], start_ns, end_ns, from_end=True):
-            last = batch
-            break
-        if last is None:
-            continue
-        row = [Decimal(last.column(name)[-1].as_py()) for name in COLUMNS[stream.kind]]
-        price = row[-1]
-        if stream.kind is StreamKind.QUOTES:
-            middle = sum(int(value * RAW_ONE) for value in row) // 2
-            price = Decimal(ticks.floor_raw(middle)) / RAW_ONE
-        return _Last(int(batch_times(last)[-1]), price.normalize())
+        for batch in batches_of(path, names, start_ns, end_ns, from_end=True):
+            return batch
     return None
 
 
-def _batches(stream: TapeStream, start_ns: int, end_ns: int) -> Iterator[pa.RecordBatch]:
+def stream_batches(
+    stream: TapeStream, columns: Sequence[str], start_ns: int, end_ns: int
+) -> Iterator[pa.RecordBatch]:
+    """Yield a stream's rows of [start_ns, end_ns); a book's are its best bids and asks."""
+    if stream.kind is StreamKind.DELTAS:
+        yield from book_tops(stream, start_ns, end_ns)
+        return
     for path in stream.files:
-        yield from batches_of(path, COLUMNS[stream.kind], start_ns, end_ns)
+        yield from batches_of(path, columns, start_ns, end_ns)
 
 
 def batches_of(

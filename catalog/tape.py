@@ -6,7 +6,7 @@ by the window, not by the files.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -336,6 +336,18 @@ def _book_decoder(stream: TapeStream, source: int) -> Decoder:
         return _Taken(events, stamps, sources, block)
 
     return decode
+
+
+def read_book(stream: TapeStream, start_ns: int, end_ns: int) -> Iterator[OrderBookDeltas]:
+    """Yield the deliveries of a book in [start_ns, end_ns), as a run gets them; raises BadInput."""
+    decode = _book_decoder(replace(stream, quoted=False), 0)
+    for table in _within(_book_rows(stream, start_ns), start_ns, end_ns):
+        try:
+            events = decode(table, 0).events
+        except (ValueError, OverflowError) as error:
+            stamps = int64(table.column("ts_init"))
+            raise _not_of_its_kind(stream, stamps[0], stamps[-1], error) from error
+        yield from (event for event in events if isinstance(event, OrderBookDeltas))
 
 
 def _with_quotes(

@@ -115,12 +115,15 @@ class BookQuotes:
         self._book = OrderBook(instrument_id, BookType.L2_MBP)
         self._nothing = Quantity(0, precisions[1])
         self._prices: tuple[Price, Price] | None = None
+        self.has_both = False
+        """Whether both sides have a level."""
 
     def after(self, deltas: OrderBookDeltas) -> QuoteTick | None:
         """Apply one delivery and return what the book quotes then."""
         book = self._book
         book.apply_deltas(deltas)
         bid, ask = book.best_bid_price(), book.best_ask_price()
+        self.has_both = bid is not None and ask is not None
         if bid is not None and ask is not None:
             self._prices = bid, ask
             crossed = bid.raw > ask.raw
