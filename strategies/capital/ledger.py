@@ -206,6 +206,7 @@ class VenueLedger:
 
     def release(self, order_id: ClientOrderId) -> None:
         """Give back what an ended order still held; unknown orders change nothing."""
+        self.given_up.pop(order_id, None)
         reservation = self.reservations.pop(order_id, None)
         if reservation is not None:
             self._move(reservation, -1, reservation.amount_raw, reservation.left_raw)

@@ -58,11 +58,13 @@ class KnownOrders:
         return found
 
     def end(self, order_id: ClientOrderId, *, given_up: bool = False) -> None:
-        """Note that an order has ended; one that had already stays as it is."""
+        """Note that an order has ended; one that was given up may now have ended for sure."""
         found = self._open.pop(order_id, None)
         if found is not None:
             found.given_up = given_up
             self._ended[order_id] = found
+        elif not given_up and order_id in self._ended:
+            self._ended[order_id].given_up = False
 
     def revive(self, order_id: ClientOrderId) -> int:
         """Open an order again that was given up; return what may still fill, 0 for others."""

@@ -27,12 +27,14 @@ from strategies.capital.config import (
     Method,
     StageRules,
 )
+from strategies.errors import InvariantBroken
 from strategies.markets.facts import RAW_ONE
 from strategies.messages import (
     AllocationSet,
     BrakePulled,
     BrakeReleased,
     CapitalIntent,
+    CashCorrection,
     Enter,
     Exit,
     Flatten,
@@ -44,6 +46,7 @@ from strategies.messages import (
     Revoke,
     StageChanged,
     StrategySample,
+    StrategyStopped,
     Target,
     TotalSample,
     VenueSample,
@@ -281,6 +284,94 @@ def test_the_drill_pulls_and_releases_at_its_times() -> None:
     assert len(kinds(made.ring("kill-switch", 25 * HOUR_NS), Flatten)) == 1
     assert no_to(made).limit is Limit.BRAKE
     assert len(kinds(made.ring("kill-switch-release", 26 * HOUR_NS), BrakeReleased)) == 2
+
+
+# --- strategies that failed, orders that live after all, cash that venues correct ---
+
+
+def failed(made: Books, strategy: str) -> list[CapitalIntent]:
+    stopped = StrategyStopped(strategy, "KeyError: 'lost'", "", made.now_ns)
+    return made.hear(stopped, made.capital.on_stopped(stopped))
+
+
+def test_a_strategy_that_failed_takes_no_new_risk_and_can_be_closed() -> None:
+    made = books()
+    hold(made, "a", SAMSUNG, "10", "70000")
+    (pulled,) = failed(made, "a")
+    assert pulled == BrakePulled(
+        "strategy_failed", "strategy a", 0, 0, "the strategy failed: KeyError: 'lost'"
+    )
+    assert no_to(made, "a").limit is Limit.BRAKE
+    granted(made.ask("b", Enter(BTC, BUY, "r", quantity("0.1"))))
+    pull(made, KillAction.FLATTEN)
+    granted(made.ask("a", Exit(SAMSUNG, "closed by the switch")))
+    pull(made, KillAction.RELEASE)
+    assert no_to(made, "a").allowed.startswith("none: strategy_failed")
+    assert made.folded().capital.board.pulled == made.capital.board.pulled
+
+
+def test_an_order_that_lives_after_all_holds_money_again() -> None:
+    made = books()
+    order = granted(made.ask("a", Enter(BTC, BUY, "r", quantity("0.1"))))
+    ledger = made.ledgers["BINANCE"]
+    held = ledger.total_reserved_raw()
+    made.end(order, OrderState.REJECTED)
+    assert ledger.total_reserved_raw() == 0
+    assert made.end(order, OrderState.ACCEPTED) == []
+    assert ledger.total_reserved_raw() == held
+    made.end(order)
+    made.end(order, OrderState.ACCEPTED)
+    assert ledger.total_reserved_raw() == 0
+
+
+@pytest.mark.parametrize("stop", ["kill", "failed", "none"])
+@pytest.mark.parametrize("news", ["accepted", "part", "whole"])
+def test_an_order_that_lives_after_all_is_cancelled_where_all_were(stop: str, news: str) -> None:
+    made = books()
+    order = granted(made.ask("a", Enter(BTC, BUY, "r", quantity("0.1"))))
+    made.end(order, OrderState.REJECTED)
+    if stop == "kill":
+        pull(made, KillAction.PULL)
+    elif stop == "failed":
+        failed(made, "a")
+    before = len(made.said)
+    if news == "accepted":
+        made.end(order, OrderState.ACCEPTED)
+    else:
+        made.fill(order, "50000.0", "0.040" if news == "part" else None)
+    revoked = kinds(made.said[before:], Revoke)
+    wanted = [order.order_id] if stop != "none" and news != "whole" else []
+    assert [each.order_id for each in revoked] == wanted
+
+
+def test_a_correction_of_cash_is_equity_and_nobodys_profit() -> None:
+    made = books()
+    hold(made, "a", SAMSUNG, "10", "70000")
+    before = {s.strategy: s.profit for s in kinds(sample(made), StrategySample)}
+    correction = CashCorrection("KRX", Money.from_str("-1234 KRW"), "fees", made.now_ns)
+    assert made.hear(correction, made.capital.on_cash(correction)) == []
+    said = sample(made)
+    assert {s.strategy: s.profit for s in kinds(said, StrategySample)} == before
+    (krx,) = [s for s in kinds(said, VenueSample) if s.venue == "KRX"]
+    parts = (krx.free, krx.reserved, krx.committed, krx.unsettled)
+    assert krx.equity.raw == sum(part.raw for part in parts) == (10_000_000 - 1234) * RAW_ONE
+    assert krx.marked == krx.equity
+    assert made.capital.allocation_raw("a", made.ledgers["KRX"]) == krx.equity.raw // 2
+    assert made.folded().ledgers["KRX"].balances() == made.ledgers["KRX"].balances()
+
+
+def test_a_correction_in_another_currency_changes_that_balance_alone() -> None:
+    made = books()
+    equity = made.ledgers["BINANCE"].book_equity_raw()
+    made.capital.on_cash(CashCorrection("BINANCE", Money.from_str("0.5 BNB"), "gift", 1))
+    assert made.ledgers["BINANCE"].book_equity_raw() == equity
+    assert str(made.ledgers["BINANCE"].balances()["BNB"]) == "0.50000000 BNB"
+
+
+def test_a_correction_of_a_venue_without_money_here_breaks_the_run() -> None:
+    correction = CashCorrection("NYSE", Money.from_str("1 USD"), "fees", 1)
+    with pytest.raises(InvariantBroken, match="report only venues of the scenario"):
+        books().capital.on_cash(correction)
 
 
 # --- stages ---

@@ -224,6 +224,8 @@ class Interleavings(RuleBasedStateMachine):
         was_open = self.open.pop(str(order.order_id), None)
         if was_open is not None and state is OrderState.REJECTED:
             self.given_up.add(str(order.order_id))
+        elif state is not OrderState.REJECTED:
+            self.given_up.discard(str(order.order_id))
         self.books.end(order, state)
 
     @rule(order=orders)
@@ -247,6 +249,7 @@ class Interleavings(RuleBasedStateMachine):
         profits = dict(self.books.ledgers[venue].realized_raw)
         self.books.hear(correction, self.books.capital.on_cash(correction))
         assert self.books.ledgers[venue].realized_raw == profits
+        self.late = self.late or self.books.ledgers[venue].free_raw() < 0  # bound already, no grant
         self.cash[venue] += amount.raw
         self.corrected[venue] += amount.raw
 

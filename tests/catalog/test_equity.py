@@ -21,7 +21,7 @@ from catalog.equity import DRAWN_POINTS, Book, Listing, fold_equity
 from catalog.stats.returns import drawdown_curve
 from catalog.thinning import PriceMarks
 from strategies.errors import BadInput
-from strategies.messages import Fill, PositionUpdate
+from strategies.messages import CashCorrection, Fill, PositionUpdate
 
 STOCK = Listing(instrument_id="005930.KRX", venue="KRX", currency="KRW", margin=False)
 SPOT = Listing(
@@ -120,6 +120,50 @@ def test_a_margin_account_takes_the_engines_realised_results() -> None:
     assert folded.end == Decimal("11476.2")
     assert only(tuple(exact.books)).end == Decimal("11476.20000001")
     assert folded.open_result == 1_000
+
+
+def correction(amount: str, ts_ns: int, venue: str = "KRX") -> CashCorrection:
+    """A venue changes its cash."""
+    return CashCorrection(venue, Money.from_str(amount), "fees charged otherwise", ts_ns)
+
+
+def test_a_correction_of_cash_is_the_venues_and_no_strategys() -> None:
+    fills = [
+        fill(STOCK, "buy", "10", "70000", "105 KRW", 20),
+        fill(STOCK, "sell", "10", "71000", "610 KRW", 60),
+    ]
+    known = {STOCK.instrument_id: marks((10, 69_000.0), (90, 72_000.0))}
+    corrections = [correction("-300 KRW", 70), correction("50 KRW", 30)]
+    balances = {("KRX", "KRW"): Decimal(1_000_000)}
+    equity = fold_equity(balances, fills, [STOCK], known, EDGES, corrections=corrections)
+    book, own = only(tuple(equity.books)), equity.strategies[0]
+    assert book.corrected == -250
+    assert book.result == own.result + book.corrected == 10_000 - 715 - 250
+    assert (book.commission, book.notional, book.fill_count) == (715, 1_410_000, 2)
+    worth = dict(zip(book.curve.ts_ns.tolist(), book.curve.value.tolist(), strict=True))
+    assert worth[70] - worth[60] == -300
+    assert worth[30] == 1_000_000 - 105 - 10_000 + 50
+    assert equity.total is not None
+    assert (equity.total.corrected, equity.total.end) == (-250, book.end)
+
+
+def test_a_correction_without_any_fill_moves_the_curve() -> None:
+    balances = {("KRX", "KRW"): Decimal(100)}
+    equity = fold_equity(balances, [], [], {}, EDGES, corrections=[correction("7 KRW", 40)])
+    book = only(tuple(equity.books))
+    assert (book.start, book.end, book.fill_count) == (100, 107, 0)
+    assert book.closes.value.tolist()[-1] == 107.0
+
+
+def test_a_corrected_asset_is_not_counted_twice() -> None:
+    balances = {("BINANCE", "USDT"): Decimal(1000), ("BINANCE", "BTC"): Decimal("0.5")}
+    fills = [fill(SPOT, "sell", "0.25", "41000", "10.25 USDT", 20)]
+    known = {SPOT.instrument_id: marks((0, 40_000.0), (90, 42_000.0))}
+    plain = fold_equity(balances, fills, [SPOT], known, EDGES)
+    news = [correction("0.00100000 BTC", 30, "BINANCE")]
+    equity = fold_equity(balances, fills, [SPOT], known, EDGES, corrections=news)
+    ends = {book.currency: book.end for book in equity.books}
+    assert ends == {"USDT": only(tuple(plain.books)).end, "BTC": Decimal("0.001")}
 
 
 def _position(realized: str, ts_ns: int) -> PositionUpdate:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nautilus_trader.model import InstrumentId
 
+from catalog.words import describe
 from strategies.host import core
 from strategies.host.faults import OnDeciderFailure
 from strategies.markets.facts import RAW_ONE
@@ -130,6 +131,8 @@ def test_the_entries_of_a_failure_name_their_causes() -> None:
     assert (timer.kind, fault.cause_id) == (Kind.TIMER, timer.id)
     assert alert.message == Alert("strategy a failed and is asked nothing more: KeyError: 'lost'")
     assert (alert.kind, alert.source) == (Kind.INTENT, "host")
+    said = describe(fault)
+    assert said.startswith("a failed and is asked nothing more: KeyError: 'lost' (hosted.py, line ")
     orders = [c for c in stage.venue.sent if isinstance(c, Submit)]
     assert [c.message for c in cancels] == [
         CancelOrder(o.order_id, o.instrument_id) for o in orders
