@@ -36,9 +36,16 @@ def disagrees(kind: StreamKind, new: Path, span: Span, known: Path, place: Path)
 
 def uncovered(span: Span, known: Sequence[Path]) -> list[Span]:
     """Return the parts of a span that no known file covers, in order, both ends inclusive."""
+    return outside(span, [file_span(path.name) or (0, 0) for path in known])
+
+
+def outside(span: Span, known: Sequence[Span]) -> list[Span]:
+    """Return the parts of a span that lie in no known one, in order, both ends inclusive."""
     parts = []
     begin = span[0]
-    for first, last in sorted(file_span(path.name) or (0, 0) for path in known):
+    for first, last in sorted(known):
+        if last < begin or first > span[1]:
+            continue
         if begin < first:
             parts.append((begin, first - 1))
         begin = max(begin, last + 1)

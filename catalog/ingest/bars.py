@@ -85,7 +85,7 @@ def write_krx_days(
     kind = bar_type(instrument_id, DAY_NS)
     name = sheet.path.name
     before = batch.row_before(StreamKind.BARS, str(kind), int(opens[0]))
-    prints = _prints(sheet, midnight, times(opens), before)
+    prints = opening_prints(sheet, midnight, times(opens), _volume_of(before))
     trades = batch.write(instrument, StreamKind.TRADES, [prints], source=name)
     rows = [sheet_bars(sheet, times(closes))]
     bars = batch.write(instrument, StreamKind.BARS, rows, source=name, bar_type=kind)
@@ -166,20 +166,22 @@ def sheet_bars(sheet: Sheet, stamps: pa.Array) -> pa.Table:
     return pa.Table.from_arrays([*prices, stamps, stamps], schema=SCHEMAS[StreamKind.BARS])
 
 
-def _prints(
-    sheet: Sheet, midnight: Ints, stamps: pa.Array, day_before: pa.Table | None
+def opening_prints(
+    sheet: Sheet, midnight: Ints, stamps: pa.Array, volume_before: pa.Array | None
 ) -> pa.Table:
+    """Return the print that opens each day; its size is the volume of the day before.
+
+    ``volume_before`` holds the one volume before the first day, None where it is not known.
+    """
     volume = sheet.columns["volume"]
-    first = pa.array([1], pa.int64()).cast(volume.type)
-    if day_before is not None:
-        first = day_before.column("volume").combine_chunks().cast(volume.type)
+    first = pa.array([1], pa.int64()) if volume_before is None else volume_before
     days = pc.strftime(
         pa.array(midnight + SEOUL_NS, pa.timestamp("ns")).cast(pa.timestamp("s")), "%Y%m%d"
     )
     return pa.Table.from_arrays(
         [
             sheet.columns["open"],
-            pa.concat_arrays([first, volume[:-1]]),
+            pa.concat_arrays([first.cast(volume.type), volume[:-1]]),
             labels(np.zeros(len(midnight), np.int64), ("NO_AGGRESSOR",)),
             pc.binary_join_element_wise(OPENING_ID, days, ""),
             stamps,
@@ -187,6 +189,10 @@ def _prints(
         ],
         schema=SCHEMAS[StreamKind.TRADES],
     )
+
+
+def _volume_of(row: pa.Table | None) -> pa.Array | None:
+    return None if row is None else row.column("volume").combine_chunks()
 
 
 def _without_volume(sheet: Sheet) -> list[str]:

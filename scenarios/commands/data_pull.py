@@ -7,12 +7,13 @@ A source is a module of SOURCES with ``register(sources, shared)``, which adds i
 import argparse
 from typing import Any, Protocol
 
-from scenarios import binance_pull
+from scenarios import binance_pull, kis_pull
 from scenarios.screen import Screen
 from scenarios.settings import Settings, read_settings
 
 _EPILOG = """example:
   onetape data pull binance BTCUSDT --kind klines --interval 1m --from 2025-01-01 --to 2025-01-31
+  onetape data pull kis 005930 000660 --kind days --from 2024-01-02
 """
 
 
@@ -28,7 +29,7 @@ class PullSource(Protocol):
         """Download and import what was asked for, and show the result."""
 
 
-SOURCES: tuple[PullSource, ...] = (binance_pull,)
+SOURCES: tuple[PullSource, ...] = (binance_pull, kis_pull)
 
 
 def register(actions: Any, shared: argparse.ArgumentParser) -> None:
