@@ -3,7 +3,7 @@
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from kis_market import CODE, account_of, amend, buy, cancel, exchange_of, quote, sell, trade
+from kis_market import CASH, CODE, account_of, amend, buy, cancel, exchange_of, quote, sell, trade
 
 from scenarios.venues.kis.matching import Side
 from strategies.markets import krx
@@ -112,8 +112,11 @@ def test_a_new_day_keeps_cash_and_shares_and_forgets_the_days_sums():
     exchange.submit(buy(10, 10_000))
     account = account_of(exchange)
     cash = account.cash_won
+    assert (account.deposit_won, account.next_day_won) == (CASH, CASH)
     exchange.books.roll_day()
-    assert (account.cash_won, account.deposit_won) == (cash, cash)
+    assert (account.cash_won, account.deposit_won, account.next_day_won) == (cash, CASH, cash)
+    exchange.books.roll_day()
+    assert (account.cash_won, account.deposit_won, account.next_day_won) == (cash, cash, cash)
     assert account.positions[CODE].quantity == 10
     assert account.positions[CODE].bought_today == account.bought_today_won == 0
 

@@ -198,7 +198,8 @@ def test_the_next_day_begins_with_new_numbers_and_the_same_shares(tmp_path):
     assert (first.number, first.day) == ("0000010001", "20260309")
     assert (again.number, again.day) == ("0000010001", "20260310")
     assert account.positions[CODE].quantity == first.filled + again.filled == 3
-    assert account.deposit_won == 100_000_000 - first.filled_won - account.fills[0].cost_won
+    assert account.deposit_won == 100_000_000  # yesterday's trade is settled tomorrow
+    assert account.next_day_won == 100_000_000 - first.filled_won - account.fills[0].cost_won
     assert [bar.day for bar in close.days] == ["20260309"]
     assert close.days[0].close == close.base
 

@@ -219,7 +219,9 @@ GOOD = {
         (json.dumps({"body": {}}), "OPSP9998"),
         (json.dumps({"header": {}}), "OPSP9992"),
         (json.dumps({"header": {}, "body": {}}), "OPSP9991"),
-        (json.dumps(GOOD | {"header": {"tr_type": "0"}}), "OPSP8997"),
+        (json.dumps(GOOD | {"header": {"custtype": "P", "tr_type": "0"}}), "OPSP8997"),
+        (json.dumps(GOOD | {"header": {"custtype": "X", "tr_type": "1"}}), "OPSP8998"),
+        (json.dumps(GOOD | {"header": {"tr_type": "1"}}), "OPSP9997"),
         (json.dumps(GOOD | {"body": {"input": {"tr_id": "H0STCNT0"}}}), "OPSP9990"),
     ],
 )

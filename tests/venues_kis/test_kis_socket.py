@@ -233,6 +233,42 @@ def test_notices_are_encrypted_and_tell_receipt_then_fill():
     with_client(check, *LATER)
 
 
+def test_another_connection_has_another_key():
+    async def check(client: KisClient, wall: Wall):
+        async with client.socket() as socket:
+            await socket.register(NOTICE, WHO.hts_id)
+            first = socket.keys
+            assert await socket.register(NOTICE, WHO.hts_id, "2") == "OPSP0001"
+            await socket.register(NOTICE, WHO.hts_id)
+            assert socket.keys == first
+        wall.pass_s(20)
+        async with client.socket() as socket:
+            await socket.register(NOTICE, WHO.hts_id)
+            assert (len(socket.keys[0]), len(socket.keys[1])) == (32, 16)
+            assert socket.keys != first
+
+    with_client(check, *LATER)
+
+
+@pytest.mark.parametrize(("receipts", "accepted"), [(2, ["1", "2"]), (1, ["2"])])
+@pytest.mark.parametrize("kind", ["amend", "cancel"])
+def test_a_change_is_told_twice_or_once(kind, receipts, accepted):
+    async def check(client: KisClient, _wall):
+        placed = (await client.order("buy", CODE, 5, 9_800))["output"]["ODNO"]
+        async with client.socket() as socket:
+            await socket.register(NOTICE, WHO.hts_id)
+            changed = (await client.change(placed, kind, 9_700))["output"]["ODNO"]
+            told = [(await socket.frame())[1][0] for _ in accepted]
+            assert [each[14] for each in told] == accepted
+            assert {(each[2], each[3], each[13]) for each in told} == {(changed, placed, "1")}
+            assert {each[5] for each in told} == {"1" if kind == "amend" else "2"}
+            await client.order("buy", CODE, 1, 9_700)
+            assert (await socket.frame())[1][0][3] == ""  # nothing more of the change
+
+    limits = {"requests_per_s": 1_000, "change_receipts": receipts}
+    with_client(check, *LATER, limits=limits)
+
+
 @pytest.mark.parametrize(
     ("kind", "heard"),
     [("lost_notice", ["2"]), ("duplicate_notice", ["1", "1", "2"])],
@@ -300,7 +336,8 @@ def test_a_lost_acknowledgement_still_registers():
     with_client(check, *LATER)
 
 
-def test_halts_and_interruptions_are_told_by_the_status_stream():
+@pytest.mark.parametrize("width", [10, 11])
+def test_halts_and_interruptions_are_told_by_the_status_stream(width):
     async def check(client: KisClient, _wall):
         async with client.socket() as socket:
             await socket.register("H0STMKO0", CODE)
@@ -309,9 +346,10 @@ def test_halts_and_interruptions_are_told_by_the_status_stream():
             _, (resumed,) = await socket.frame()
             assert (halted[1], halted[7], resumed[1]) == ("Y", "58", "N")
             await client.faults({"kind": "vi", "match": CODE})
-            assert (await socket.frame())[1][0][8] == "Y"
+            interrupted = (await socket.frame())[1][0]
+            assert (interrupted[8], len(interrupted)) == ("Y", width)
 
-    with_client(check, *LATER)
+    with_client(check, *LATER, limits={"requests_per_s": 1_000, "status_width": width})
 
 
 def test_a_reader_that_is_too_slow_is_cut_off():

@@ -54,6 +54,7 @@ def account_values(account: Account) -> dict[str, Any]:
         "cash_won": account.cash_won,
         "reserved_won": account.reserved_won,
         "deposit_won": account.deposit_won,
+        "next_day_won": account.next_day_won,
         "cost_today_won": account.cost_today_won,
         "positions": {
             code: {"quantity": held.quantity, "paid_won": held.paid_won}

@@ -49,11 +49,16 @@ class Position:
 
 @dataclass(slots=True)
 class Account:
-    """One account. ``deposit_won`` is the cash the day began with."""
+    """One account, settled two business days after a trade.
+
+    ``deposit_won`` is the cash that is settled today, ``next_day_won`` what will be tomorrow, and
+    ``cash_won`` what will be when all of today's trades are: it can be ordered with at once.
+    """
 
     number: str
     cash_won: int
     deposit_won: int
+    next_day_won: int
     positions: dict[str, Position] = field(default_factory=dict)
     orders: list[Order] = field(default_factory=list)
     fills: list[Fill] = field(default_factory=list)
@@ -83,7 +88,7 @@ class Books:
 
     def open_account(self, number: str, cash_won: int) -> Account:
         """Add an account with its deposit."""
-        self.accounts[number] = Account(number, cash_won, cash_won)
+        self.accounts[number] = Account(number, cash_won, cash_won, cash_won)
         return self.accounts[number]
 
     def cost_of_buying(self, price: int, quantity: int) -> int:
@@ -141,7 +146,7 @@ class Books:
     def roll_day(self) -> None:
         """Begin a new day: the day's sums start anew, cash and positions stay."""
         for account in self.accounts.values():
-            account.deposit_won = account.cash_won
+            account.deposit_won, account.next_day_won = account.next_day_won, account.cash_won
             account.bought_today_won = account.sold_today_won = account.cost_today_won = 0
             held = {code: each for code, each in account.positions.items() if each.quantity}
             for position in held.values():

@@ -14,6 +14,7 @@ from scenarios.venues.kis.cipher import secret_text
 from scenarios.venues.kis.exchange import Exchange, Tape
 from scenarios.venues.kis.faults import Fault, FaultSchedule
 from scenarios.venues.kis.market_time import MINUTE_NS, SECOND_NS, MarketTime, ymd
+from scenarios.venues.kis.order_desk import Receipt
 from scenarios.venues.kis.personality import LIMITS, NOTICE, Environment, Limits
 from scenarios.venues.kis.phases import TradingDay
 from scenarios.venues.kis.server import KisServer
@@ -115,6 +116,7 @@ def connect(
         hts_ids={who.account: who.hts_id},
         is_mock=options.environment is Environment.MOCK,
         automatic_vi=options.automatic_vi,
+        change_receipts=(Receipt.ACCEPTED, Receipt.CONFIRMED)[-numbers.change_receipts :],
     )
     exchange.advance(options.start_ns)
     time = MarketTime(clock(), options.start_ns, options.speed)

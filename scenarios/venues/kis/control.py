@@ -20,9 +20,11 @@ CODES: dict[str, tuple[str, str]] = {
     "OPSP8992": ("9", "invalid tr_key"),
     "OPSP8996": ("9", "ALREADY IN USE appkey"),
     "OPSP8997": ("9", "invalid tr_type"),
+    "OPSP8998": ("9", "invalid custtype"),
     "OPSP9990": ("9", "tr_key not found"),
     "OPSP9991": ("9", "input not found"),
     "OPSP9992": ("9", "body not found"),
+    "OPSP9997": ("9", "custtype not found"),
     "OPSP9998": ("9", "header not found"),
     "OPSP9999": ("9", "invalid json format"),
 }
@@ -60,8 +62,18 @@ def read_request(text: str) -> Request:
         str(part.get(name, "")).strip()
         for part, name in ((header, "tr_type"), (given, "tr_id"), (given, "tr_key"))
     )
-    error = "OPSP8997" if tr_type not in {"1", "2"} else "" if tr_key else "OPSP9990"
+    custtype = str(header.get("custtype", "")).strip()
+    error = _wrong_part(custtype, tr_type, tr_key)
     return Request(str(header.get("approval_key", "")), tr_type, tr_id, tr_key, error)
+
+
+def _wrong_part(custtype: str, tr_type: str, tr_key: str) -> str:
+    """Return the code of the first thing that is wrong in a request, empty where nothing is."""
+    if custtype not in {"P", "B"}:
+        return "OPSP8998" if custtype else "OPSP9997"
+    if tr_type not in {"1", "2"}:
+        return "OPSP8997"
+    return "" if tr_key else "OPSP9990"
 
 
 def is_pong(text: str) -> bool:

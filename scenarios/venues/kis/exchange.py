@@ -67,10 +67,11 @@ class Exchange:
         hts_ids: dict[str, str],
         is_mock: bool = False,
         automatic_vi: bool = False,
+        change_receipts: Sequence[Receipt] = (Receipt.ACCEPTED, Receipt.CONFIRMED),
     ) -> None:
         self.symbols = symbols
         self.books = books
-        self.desk = OrderDesk(books, symbols, is_mock=is_mock)
+        self.desk = OrderDesk(books, symbols, is_mock=is_mock, change_receipts=change_receipts)
         self.wanted: set[tuple[str, str]] = set()
         self.now_ns = 0
         self.vi_log: list[dict[str, str]] = []

@@ -4,7 +4,7 @@ Rule: a refusal is a value with KIS's code and text. Where the code is not docum
 assumption (marked below); the text then says what was wrong.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -90,7 +90,14 @@ type OnReceipt = Callable[[Order, int, Receipt], None]
 class OrderDesk:
     """Order entry of one venue; the exchange tells it the phase, the day and the time."""
 
-    def __init__(self, books: Books, symbols: dict[str, Symbol], *, is_mock: bool) -> None:
+    def __init__(
+        self,
+        books: Books,
+        symbols: dict[str, Symbol],
+        *,
+        is_mock: bool,
+        change_receipts: Sequence[Receipt] = (Receipt.ACCEPTED, Receipt.CONFIRMED),
+    ) -> None:
         self.books = books
         self.symbols = symbols
         self.stops: dict[str, list[Order]] = {}
@@ -100,6 +107,7 @@ class OrderDesk:
         self.day = ""
         self.time = ""
         self._is_mock = is_mock
+        self._change_receipts = change_receipts
         self._issued = 10_000
         self._open: dict[str, Order] = {}
 
@@ -282,8 +290,8 @@ class OrderDesk:
         order = self._follow(original, quantity, original.type, 0)
         order.is_cancel = True
         self._enter(order)
-        on_receipt(order, quantity, Receipt.ACCEPTED)
-        on_receipt(order, quantity, Receipt.CONFIRMED)
+        for receipt in self._change_receipts:
+            on_receipt(order, quantity, receipt)
         return order
 
     def _amend(
@@ -311,8 +319,8 @@ class OrderDesk:
         order = self._follow(original, quantity, kind, price)
         order.limit, order.reserve_price = limit, reserve
         self._enter(order)
-        on_receipt(order, quantity, Receipt.ACCEPTED)
-        on_receipt(order, quantity, Receipt.CONFIRMED)
+        for receipt in self._change_receipts:
+            on_receipt(order, quantity, receipt)
         if keeps_place and entry is not None:
             symbol.book.put_back(_entry(order), entry)
         else:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from scenarios.venues.kis.cipher import encrypt
 from scenarios.venues.kis.exchange import Emission
 from scenarios.venues.kis.faults import FaultBoard, FaultKind
-from scenarios.venues.kis.personality import BOOK, TRADE, Limits
+from scenarios.venues.kis.personality import BOOK, STATUS, TRADE, Limits
 from scenarios.venues.kis.records import Record, frame, sized
 from scenarios.venues.kis.sessions import Session
 from scenarios.venues.kis.witness import Witness
@@ -51,8 +51,9 @@ class FrameMaker:
         return frames
 
     def _width(self, tr_id: str, record: Record) -> int:
-        widths = {TRADE: self.numbers.trade_width, BOOK: self.numbers.book_width}
-        return widths.get(tr_id, len(record))
+        numbers = self.numbers
+        widths = {TRADE: numbers.trade_width, BOOK: numbers.book_width}
+        return (widths | {STATUS: numbers.status_width}).get(tr_id, len(record))
 
     def _market_data(self, group: Sequence[Emission]) -> list[Outgoing]:
         tr_id, subject = group[0].tr_id, f"{group[0].tr_id} {group[0].key}"

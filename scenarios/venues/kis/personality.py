@@ -18,7 +18,11 @@ class Environment(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Numbers of one environment; seconds are wall time."""
+    """Numbers of one environment; seconds are wall time.
+
+    ``change_receipts``: an amendment or cancellation is told twice (accepted, confirmed), or once
+    (confirmed): sources disagree.
+    """
 
     requests_per_s: int
     token_requests_per_s: int = 1
@@ -34,6 +38,8 @@ class Limits:
     trade_width: int = 47
     book_width: int = 63
     notice_width: int = 26
+    status_width: int = 11
+    change_receipts: int = 2
     burst_records: int = 6
     ping_every_s: int = 15
     stale_hold_s: int = 10

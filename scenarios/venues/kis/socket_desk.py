@@ -109,8 +109,8 @@ class SocketDesk:
         return "" if request.tr_key in self.venue.exchange.symbols else "OPSP8992"
 
     def _secret(self, session: Session, tr: tuple[str, str]) -> tuple[str, str]:
-        """Return (key, iv), fixed for an appkey and a registration."""
-        names = (session.app_key, *tr)
+        """Return (key, iv), fixed for a registration: another connection's do not fit."""
+        names = (session.app_key, session.number, *tr)
         return secret_text(32, "key", *names), secret_text(16, "iv", *names)
 
     def _refused(self, code: str, request: Request, wall_ns: int) -> Answer:

@@ -109,7 +109,9 @@ def order_list(call: AccountCall) -> Reply:
     """Answer inquire-daily-ccld."""
     given = call.given
     first, last = needed(given, "INQR_STRT_DT"), needed(given, "INQR_END_DT")
-    in_range = [order for order in call.account.orders if first <= order.day <= last]
+    is_here = given.get("EXCG_ID_DVSN_CD", "") != "NXT"  # nothing of NXT is played
+    orders = call.account.orders if is_here else ()
+    in_range = [order for order in orders if first <= order.day <= last]
     chosen = [order for order in in_range if _is_asked(order, given)]
     if given.get("INQR_DVSN", "00") == "00":
         chosen.reverse()
@@ -240,7 +242,7 @@ def _totals(account: Account, exchange: Exchange) -> Row:
     )
     return {
         "dnca_tot_amt": str(account.deposit_won),
-        "nxdy_excc_amt": str(account.deposit_won),
+        "nxdy_excc_amt": str(account.next_day_won),
         "prvs_rcdl_excc_amt": str(account.cash_won),
         "cma_evlu_amt": "0",
         "thdt_buy_amt": str(account.bought_today_won),

@@ -39,7 +39,9 @@ ORDER_PATH = "/uapi/domestic-stock/v1/trading/order-cash"
 REVOKE_PATH, HASH_PATH = "/oauth2/revokeP", "/uapi/hashkey"
 
 GATEWAY_TEXTS = {
+    "EGW00102": "AppKey는 필수입니다.",
     "EGW00103": "유효하지 않은 AppKey입니다.",
+    "EGW00104": "AppSecret은 필수입니다.",
     "EGW00105": "유효하지 않은 AppSecret입니다.",
     "EGW00116": "유효하지 않은 grant_type입니다.",
     "EGW00121": "유효하지 않은 token 입니다.",
@@ -151,11 +153,11 @@ class Venue:
         token = self.tokens.issue(given["appkey"], wall_ns)
         if token is None:
             return self._oauth_violation("EGW00133", wall_ns, "tokenP within a minute")
-        seconds = (token.until_ns - wall_ns) // SECOND_NS
         body: dict[str, object] = {
             "access_token": token.text,
             "token_type": "Bearer",
-            "expires_in": seconds,
+            # The length of a life, also of a token that is given again: only the text tells its end.
+            "expires_in": self.numbers.token_life_s,
             "access_token_token_expired": stamp(token.until_ns),
         }
         return Reply(200, body)
@@ -170,10 +172,9 @@ class Venue:
         self, given: Mapping[str, str], secret_name: str, path: str, wall_ns: int
     ) -> Reply | None:
         customer = self.customers.get(given.get("appkey", ""))
-        if customer is None:
-            return unauthorized("EGW00103", GATEWAY_TEXTS["EGW00103"])
-        if given.get(secret_name) != customer.app_secret:
-            return unauthorized("EGW00105", GATEWAY_TEXTS["EGW00105"])
+        code = _wrong_keys(customer, given, secret_name)
+        if customer is None or code:
+            return unauthorized(code, GATEWAY_TEXTS[code])
         if given.get("grant_type") != "client_credentials":
             return unauthorized("EGW00116", GATEWAY_TEXTS["EGW00116"])
         if not self._take(customer.app_key, path, self.numbers.token_requests_per_s, wall_ns):
@@ -190,8 +191,9 @@ class Venue:
 
     def _service(self, request: Request, wall_ns: int) -> Reply:
         customer = self.customers.get(request.headers.get("appkey", ""))
-        if customer is None:
-            return gateway("EGW00103", GATEWAY_TEXTS["EGW00103"])
+        code = _wrong_keys(customer, request.headers, "appsecret")
+        if customer is None or code:
+            return gateway(code, GATEWAY_TEXTS[code])
         refusal = self._check_gateway(request, customer, wall_ns)
         if refusal is not None:
             return refusal
@@ -207,8 +209,6 @@ class Venue:
 
     def _check_gateway(self, request: Request, customer: Customer, wall_ns: int) -> Reply | None:
         headers = request.headers
-        if headers.get("appsecret") != customer.app_secret:
-            return gateway("EGW00105", GATEWAY_TEXTS["EGW00105"])
         limit = self.numbers.requests_per_s
         if not self._take(customer.app_key, "requests", limit, wall_ns):
             self.witness.see_violation(wall_ns, "EGW00201", request.path)
@@ -337,6 +337,15 @@ class Venue:
             self.exchange.halt(code)
         elif fault.kind is FaultKind.RESUME:
             self.exchange.resume(code)
+
+
+def _wrong_keys(customer: Customer | None, given: Mapping[str, str], secret_name: str) -> str:
+    """Return the code of what is wrong with an appkey and its secret, empty where nothing is."""
+    if customer is None:
+        return "EGW00103" if given.get("appkey") else "EGW00102"
+    if not given.get(secret_name):
+        return "EGW00104"
+    return "" if given[secret_name] == customer.app_secret else "EGW00105"
 
 
 UNCLEAR = frozenset(
