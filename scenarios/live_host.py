@@ -7,7 +7,7 @@ cause becomes a notice; the first failure of the host is told to whoever runs th
 from collections.abc import Callable
 from typing import Any
 
-from nautilus_trader.model import ClientOrderId, OrderAccepted
+from nautilus_trader.model import ClientOrderId
 
 from strategies.host.shell import EngineHost
 from strategies.market_time import REAL, MarketTime
@@ -170,8 +170,9 @@ class LiveHost(EngineHost):
         if not self.host.knows(order_id):
             what = f"order {order_id} in {event.instrument_id} ({type(event).__name__})"
             return _notice(event.instrument_id.venue.value, what, event.ts_event)
-        if type(event) is OrderAccepted:
-            self._name(OrderNamed(order_id, str(event.venue_order_id), event.ts_event))
+        name = getattr(event, "venue_order_id", None)
+        if name is not None:
+            self._name(OrderNamed(order_id, str(name), event.ts_event))
         return super()._order_report(event)
 
     def _position_report(self, event: Any) -> Report:
