@@ -175,10 +175,6 @@ class KisGateway:
             self._tasks = []
         await self.http.__aexit__(None, None, None)
 
-    def fail(self, error: BaseException) -> None:
-        """Tell that a client cannot go on, for people to act on."""
-        self._failed(error)
-
     def _hear(self, heard: Heard) -> None:
         if isinstance(heard.value, Link) and heard.value.is_open:
             self._linked.set()
