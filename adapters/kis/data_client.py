@@ -5,13 +5,21 @@ time in market time; all that decides stands in pure modules, all that asks KIS 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from nautilus_trader.common import Clock
 from nautilus_trader.config import DataClientConfig
 from nautilus_trader.live import (
+    BarsResponse,
     ClientCache,
+    InstrumentResponse,
+    InstrumentsResponse,
+    RequestBars,
+    RequestInstrument,
+    RequestInstruments,
+    RequestTrades,
+    SubscribeBars,
     SubscribeBookDepth,
     SubscribeCustomData,
     SubscribeIndexPrices,
@@ -20,6 +28,8 @@ from nautilus_trader.live import (
     SubscribeInstrumentStatus,
     SubscribeQuotes,
     SubscribeTrades,
+    TradesResponse,
+    UnsubscribeBars,
     UnsubscribeBookDepth,
     UnsubscribeCustomData,
     UnsubscribeIndexPrices,
@@ -35,40 +45,54 @@ from nautilus_trader.model import (
     CustomData,
     DataType,
     Equity,
-    IndexPriceUpdate,
     InstrumentId,
-    InstrumentStatus,
-    MarketStatusAction,
     OrderBookDepth,
-    Price,
     QuoteTick,
     Venue,
 )
 
+from adapters.kis.bar_desk import BarDesk
+from adapters.kis.bar_fold import Traded
 from adapters.kis.data_events import (
     EXPECTED_AUCTION,
-    ExpectedAuction,
+    KIS_SNAPSHOT,
     NotServed,
     OnEvent,
     OnGap,
     SlotsShort,
-    custom,
 )
-from adapters.kis.errors import BadRecord
+from adapters.kis.data_values import (
+    every_ns,
+    expected_of_book,
+    expected_of_trade,
+    index_price,
+    polled,
+    status_change,
+)
+from adapters.kis.errors import BadRecord, KisError
 from adapters.kis.frames import WidthChange
+from adapters.kis.gap_desk import GapDesk
 from adapters.kis.gateway import KisGateway
 from adapters.kis.market import ExpectedTrade, IndexValue, MarketStatus
+from adapters.kis.past import Past
+from adapters.kis.past_data import PastData
+from adapters.kis.polling import Poller
 from adapters.kis.reading import BOOK, TRADES
 from adapters.kis.registrations import Acked, Stream
+from adapters.kis.replies import Snapshot
 from adapters.kis.socket import Heard, Link, Unreadable
-from adapters.kis.ticks import Expected, Seconds, Trades, seoul_day
+from adapters.kis.ticks import Expected, Seconds, Trades
 from adapters.kis.wants import Wants
+from strategies.errors import BadInput
 from strategies.markets import krx
+from strategies.markets.facts import RAW_ONE
 from strategies.markets.sessions import Session
 
 STATUS, INDEX = "H0STMKO0", "H0UPCNT0"
 EXPECTED = "H0STANC0"
 """Another source of expected prices, of one registration more: the book tells them as well."""
+
+_SOURCES = {EXPECTED_AUCTION: BOOK, EXPECTED: EXPECTED}
 
 type _Deliver = Callable[[Any, Heard], None]
 
@@ -128,10 +152,39 @@ class KisData(MarketDataClient):
         self._on_event = config.on_event
         self._wants = Wants(gateway.socket.want, gateway.socket.unwant)
         self._custom: dict[tuple[str, InstrumentId], list[DataType]] = {}
+        self._past = Past(gateway.http, gateway.config.limits)
+        self._past_data = PastData(gateway, self._past, config.sessions)
+        self._gaps = GapDesk(
+            gateway,
+            self._past,
+            config.on_gap,
+            config.on_event,
+            self._on_repaired,
+            self.create_task,
+        )
+        self._bars = BarDesk(
+            gateway,
+            self._past,
+            config.sessions,
+            self._handle_data,
+            config.on_gap,
+            self._gaps.holes,
+            self.create_task,
+        )
+        self._poller = Poller(
+            gateway.http, gateway.config.limits, gateway.timing, self._on_snapshots, gateway.say
+        )
+        self._held: set[Stream] = set()
+        self._silent: set[str] = set()
         self._left_out: tuple[Stream, ...] = ()
         self._seconds = Seconds()
         self._is_open = False
-        self._deliver: dict[type, _Deliver] = {
+        self._running: list[asyncio.Task[object]] = []
+        self._deliver = self._deliveries()
+        gateway.listen(self._hear)
+
+    def _deliveries(self) -> dict[type, _Deliver]:
+        return {
             Trades: self._on_trades,
             QuoteTick: self._on_quote,
             OrderBookDepth: self._on_depth,
@@ -145,7 +198,6 @@ class KisData(MarketDataClient):
             Unreadable: self._on_told,
             BadRecord: self._on_told,
         }
-        gateway.listen(self._hear)
 
     # --- life ---
 
@@ -163,11 +215,41 @@ class KisData(MarketDataClient):
             raise
         for instrument in self._instruments:
             self._handle_instrument(instrument)
+        self._running = [
+            self.create_task(self._guarded(work), name)
+            for work, name in (
+                (self._bars.run(), "bars"),
+                (self._poller.run(), "polling"),
+                (self._poll_in_hours(), "hours of polling"),
+            )
+        ]
 
     async def _disconnect(self) -> None:
-        if self._is_open:
-            self._is_open = False
-            await self._gateway.close()
+        """End what runs and tell of gaps that nobody will repair; what came is delivered."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._gateway.close()
+        self._gaps.end()
+
+    async def _guarded(self, work: Coroutine[object, object, None]) -> None:
+        """Run something that never ends by itself; its error is told to whoever runs the node."""
+        try:
+            await work
+        except Exception as error:
+            self._gateway.fail(error)
+            raise
+
+    async def _poll_in_hours(self) -> None:
+        """Poll within the hours of market data only."""
+        while True:
+            self._poller.pause(paused=True)
+            await self._gateway.hours_begin()
+            self._poller.pause(paused=False)
+            await self._gateway.hours_end()
 
     # --- what comes in ---
 
@@ -176,10 +258,19 @@ class KisData(MarketDataClient):
         if deliver is not None:  # the notices of orders are for the execution client
             deliver(heard.value, heard)
 
-    def _on_trades(self, trades: Trades, _: Heard) -> None:
+    def _on_trades(self, trades: Trades, heard: Heard) -> None:
+        """Deliver trades; a bar that a trade ends leaves before it."""
         for tick in trades.ticks:
-            stream = Stream(TRADES, tick.instrument_id.symbol.value)
-            if self._wants.uses(stream, TRADES):
+            code = tick.instrument_id.symbol.value
+            day, _, volume = tick.trade_id.value.partition("-")
+            quantity = tick.size.raw // RAW_ONE
+            if not self._gaps.trade(tick, day, int(volume), quantity):
+                continue
+            if self._bars.folds(code):
+                price = tick.price.raw // RAW_ONE
+                traded = Traded(tick.ts_event, price, quantity, int(volume))
+                self._bars.trade(code, traded, heard.received_ns)
+            if self._wants.uses(Stream(TRADES, code), TRADES):
                 self._handle_data(tick)
         for refused in trades.refused:
             self._on_event(refused)
@@ -193,61 +284,65 @@ class KisData(MarketDataClient):
             self._handle_data(depth)
 
     def _on_expected(self, expected: Expected, heard: Heard) -> None:
-        self._publish(
-            (EXPECTED_AUCTION, expected.instrument_id),
-            custom(
-                ExpectedAuction,
-                expected.ts_event,
-                heard.received_ns,
-                instrument_id=expected.instrument_id,
-                price=int(expected.price.as_decimal()),
-                quantity=int(expected.quantity.as_decimal()),
-                phase=expected.phase,
-            ),
-        )
+        value = expected_of_book(expected, heard.received_ns)
+        self._publish((EXPECTED_AUCTION, expected.instrument_id), value)
 
     def _on_expected_trade(self, expected: ExpectedTrade, heard: Heard) -> None:
         instrument_id = self._gateway.instrument_ids.get(expected.code)
         if instrument_id is None:
             return
-        day = expected.day or seoul_day(heard.received_ns)
-        self._publish(
-            (EXPECTED, instrument_id),
-            custom(
-                ExpectedAuction,
-                self._seconds.at(day, expected.time),
-                heard.received_ns,
-                instrument_id=instrument_id,
-                price=expected.price,
-                quantity=expected.quantity,
-                phase=expected.phase,
-            ),
-        )
+        try:
+            value = expected_of_trade(instrument_id, expected, heard.received_ns)
+        except ValueError as error:
+            self._on_event(BadRecord(f"A record of {EXPECTED}: {error}."))
+        else:
+            self._publish((EXPECTED, instrument_id), value)
 
     def _on_index(self, index: IndexValue, heard: Heard) -> None:
-        day = seoul_day(heard.received_ns)
-        self._handle_data(
-            IndexPriceUpdate(
-                InstrumentId.from_str(f"{index.code}.{krx.VENUE}"),
-                Price.from_str(f"{index.value:f}"),
-                self._seconds.at(day, index.time),
-                heard.received_ns,
-            )
-        )
+        self._handle_data(index_price(index, heard.received_ns))
 
     def _on_status(self, status: MarketStatus, heard: Heard) -> None:
         instrument_id = self._gateway.instrument_ids.get(status.code)
         if instrument_id is not None:
-            self._handle_data(_status(instrument_id, status, heard.received_ns))
+            self._handle_data(status_change(instrument_id, status, heard.received_ns))
 
     def _on_link(self, link: Link, _: Heard) -> None:
         self._on_event(link)
+        self._bars.linked(is_open=link.is_open)
+        if not link.is_open:
+            self._gaps.lost(self._gateway.surely_heard_ns())
 
-    def _on_acked(self, acked: Acked, _: Heard) -> None:
+    def _on_acked(self, acked: Acked, heard: Heard) -> None:
         self._on_event(acked)
+        stream = acked.stream
+        if acked.held:
+            self._held.add(stream)
+            self._gaps.held(stream, heard.received_ns)
+        else:
+            self._held.discard(stream)
+            self._gaps.left(stream)
+        if stream.tr_id == TRADES:
+            if acked.held:
+                self._bars.held(stream.key, heard.received_ns)
+            else:
+                self._bars.left(stream.key)
 
     def _on_told(self, told: WidthChange | Unreadable | BadRecord, _: Heard) -> None:
         self._on_event(told)
+
+    def _on_repaired(self, code: str, trades: Sequence[Traded]) -> None:
+        self._bars.repaired(code, trades)
+
+    def _on_snapshots(self, found: Mapping[str, Snapshot], absent: Sequence[str]) -> None:
+        """Publish polled prices; a symbol that KIS is silent about is named once."""
+        self._gateway.socket.inbox.flush()
+        now_ns = self._gateway.stamp_ns()
+        for code, snapshot in found.items():
+            instrument_id = self._gateway.instrument_ids[code]
+            self._publish((KIS_SNAPSHOT, instrument_id), polled(instrument_id, snapshot, now_ns))
+        for code in set(absent) - self._silent:
+            self._silent.add(code)
+            self._refuse(code, "KIS gives no price of it")
 
     def _publish(self, topic: tuple[str, InstrumentId], value: object) -> None:
         for data_type in self._custom.get(topic, ()):
@@ -326,51 +421,145 @@ class KisData(MarketDataClient):
     async def _unsubscribe_index_prices(self, command: UnsubscribeIndexPrices) -> None:
         self._leave(INDEX, command.instrument_id, INDEX)
 
+    async def _subscribe_bars(self, command: SubscribeBars) -> None:
+        bar_type = command.bar_type
+        stream = Stream(TRADES, bar_type.instrument_id.symbol.value)
+        why = self._bars.add(bar_type, is_held=stream in self._held)
+        if why is not None:
+            self._refuse(str(bar_type), why)
+            return
+        self._use(TRADES, bar_type.instrument_id, bar_type)
+
+    async def _unsubscribe_bars(self, command: UnsubscribeBars) -> None:
+        if self._bars.folds(command.bar_type.instrument_id.symbol.value):
+            self._bars.remove(command.bar_type)
+        self._leave(TRADES, command.bar_type.instrument_id, command.bar_type)
+
     async def _subscribe(self, command: SubscribeCustomData) -> None:
         topic = self._topic(command.data_type)
-        if topic is not None:
-            self._custom.setdefault(topic, []).append(command.data_type)
-            self._use(BOOK if topic[0] == EXPECTED_AUCTION else EXPECTED, topic[1], topic[0])
+        if topic is None:
+            return
+        kind, instrument_id = topic
+        if every_ns(command.data_type) is None:
+            self._refuse(str(command.data_type), "its every_ms is no whole number of milliseconds")
+            return
+        self._custom.setdefault(topic, []).append(command.data_type)
+        if kind == KIS_SNAPSHOT:
+            self._poll(topic)
+        else:
+            self._use(_SOURCES[kind], instrument_id, kind)
 
     async def _unsubscribe(self, command: UnsubscribeCustomData) -> None:
         topic = self._topic(command.data_type)
         if topic is None or command.data_type not in self._custom.get(topic, ()):
             return
         self._custom[topic].remove(command.data_type)
-        if not self._custom[topic]:
-            self._leave(BOOK if topic[0] == EXPECTED_AUCTION else EXPECTED, topic[1], topic[0])
+        kind, instrument_id = topic
+        if kind == KIS_SNAPSHOT:
+            self._poll(topic)
+        elif not self._custom[topic]:
+            self._leave(_SOURCES[kind], instrument_id, kind)
+
+    def _poll(self, topic: tuple[str, InstrumentId]) -> None:
+        """Poll a symbol as often as its most eager subscriber wants."""
+        code = topic[1].symbol.value
+        wanted = [every_ns(data_type) or 0 for data_type in self._custom[topic]]
+        if wanted:
+            self._poller.watch(code, min(wanted))
+        else:
+            self._poller.unwatch(code)
 
     def _topic(self, data_type: DataType) -> tuple[str, InstrumentId] | None:
         """Return what a custom data type asks for; one that asks for nothing we have is refused."""
         metadata = data_type.metadata or {}
-        known = data_type.type_name == EXPECTED_AUCTION
         text = str(metadata.get("instrument_id", ""))
         code = text.removesuffix(f".{krx.VENUE}")
-        if not known or code == text or code not in self._gateway.instrument_ids:
+        is_known = data_type.type_name in {EXPECTED_AUCTION, KIS_SNAPSHOT} and code != text
+        if not is_known or code not in self._gateway.instrument_ids:
             self._refuse(
-                str(data_type),
-                f"{EXPECTED_AUCTION} needs metadata instrument_id, of an instrument of this node",
+                data_type.topic,
+                f"custom data are {EXPECTED_AUCTION} and {KIS_SNAPSHOT}, with instrument_id of an "
+                "instrument of this node in their metadata",
             )
             return None
-        kind = EXPECTED if metadata.get("tr_id") == EXPECTED else data_type.type_name
+        is_second = data_type.type_name == EXPECTED_AUCTION and metadata.get("tr_id") == EXPECTED
+        kind = EXPECTED if is_second else data_type.type_name
         return kind, self._gateway.instrument_ids[code]
 
+    # --- requests ---
 
-def _status(
-    instrument_id: InstrumentId, status: MarketStatus, received_ns: int
-) -> InstrumentStatus:
-    """Return a change of status; KIS gives no time of it."""
-    stopped = status.halted or status.in_vi or status.action is MarketStatusAction.HALT
-    is_trading = False if stopped else status.action is MarketStatusAction.TRADING or None
-    return InstrumentStatus(
-        instrument_id,
-        status.action,
-        received_ns,
-        received_ns,
-        reason=status.reason or None,
-        trading_event=status.words or status.operation or None,
-        is_trading=is_trading,
-    )
+    async def _request_instrument(self, request: RequestInstrument) -> None:
+        ids = (each.id for each in self._instruments)
+        found = dict(zip(ids, self._instruments, strict=True)).get(request.instrument_id)
+        if found is None:
+            self._refuse(str(request.instrument_id), "it is not among the instruments of this node")
+            return
+        self._handle_response(
+            InstrumentResponse(
+                self.client_id,
+                request.instrument_id,
+                found,
+                request.request_id,
+                self._gateway.stamp_ns(),
+            )
+        )
+
+    async def _request_instruments(self, request: RequestInstruments) -> None:
+        self._handle_response(
+            InstrumentsResponse(
+                self.client_id,
+                Venue(krx.VENUE),
+                list(self._instruments),
+                request.request_id,
+                self._gateway.stamp_ns(),
+            )
+        )
+
+    async def _request_bars(self, request: RequestBars) -> None:
+        bars = await self._asked(
+            str(request.bar_type),
+            self._past_data.bars(request.bar_type, request.start_ns, request.end_ns, request.limit),
+        )
+        self._handle_response(
+            BarsResponse(
+                self.client_id,
+                request.bar_type,
+                bars,
+                request.request_id,
+                self._gateway.stamp_ns(),
+                request.start_ns,
+                request.end_ns,
+            )
+        )
+
+    async def _request_trades(self, request: RequestTrades) -> None:
+        trades = await self._asked(
+            f"trades of {request.instrument_id}",
+            self._past_data.trades(
+                request.instrument_id, request.start_ns, request.end_ns, request.limit
+            ),
+        )
+        self._handle_response(
+            TradesResponse(
+                self.client_id,
+                request.instrument_id,
+                trades,
+                request.request_id,
+                self._gateway.stamp_ns(),
+                request.start_ns,
+                request.end_ns,
+            )
+        )
+
+    async def _asked[T](
+        self, subject: str, question: Coroutine[object, object, list[T]]
+    ) -> list[T]:
+        """Return an answer, empty where there is none: the asker waits for one, and is told why."""
+        try:
+            return await question
+        except (KisError, BadInput) as error:
+            self._refuse(subject, str(error).removesuffix("."))
+            return []
 
 
 class KisDataFactory(DataClientFactory):

@@ -21,6 +21,9 @@ from adapters.kis.ticks import seoul_day
 from adapters.kis.timing import SECOND, Timing, first_of
 from strategies.errors import RunFailed
 
+LATENCY_NS = SECOND
+"""A trade that happened longer ago than this is on its way no more (our choice, wall time)."""
+
 
 class MarketClock(Protocol):
     """How wall time maps to the venue's; both are UTC nanoseconds."""
@@ -97,6 +100,14 @@ class KisGateway:
         self._stamped_ns = max(self._stamped_ns, self.market_ns())
         return self._stamped_ns
 
+    def ago(self, wall_span_ns: int) -> int:
+        """Return the market time of a while ago, measured on our clocks."""
+        return self._market.at(self._timing.wall_ns() - wall_span_ns)
+
+    def surely_heard_ns(self) -> int:
+        """Return the market time up to which the socket has told all there was to tell."""
+        return self.ago(self.socket.quiet_ns + LATENCY_NS)
+
     def moment(self) -> Moment:
         """Return now on both clocks."""
         wall_ns = self._timing.wall_ns()
@@ -115,6 +126,22 @@ class KisGateway:
         """Sleep until a market time."""
         while (left := self._market.wall(market_ns) - self._timing.wall_ns()) > 0:
             await self._timing.sleep_ns(left)
+
+    async def hours_begin(self) -> None:
+        """Sleep until the next span of market data begins, no longer within one."""
+        coming = [span for span in self._hours if span.end_ns > self.market_ns()]
+        await self._sleep_until_or_ever(coming[0].start_ns if coming else None)
+
+    async def hours_end(self) -> None:
+        """Sleep until the present span of market data ends."""
+        coming = [span for span in self._hours if span.end_ns > self.market_ns()]
+        await self._sleep_until_or_ever(coming[0].end_ns if coming else None)
+
+    async def _sleep_until_or_ever(self, market_ns: int | None) -> None:
+        if market_ns is None:
+            await asyncio.Event().wait()
+        else:
+            await self.sleep_until(market_ns)
 
     # --- life ---
 

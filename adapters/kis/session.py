@@ -244,6 +244,10 @@ class Session:
 
     # --- asked by the shell ---
 
+    def quiet_ns(self, now_ns: int) -> int:
+        """Return how long ago anything was heard."""
+        return max(now_ns - self._heard_ns, 0)
+
     def next(self, now_ns: int, jitter_ppm: int) -> Action | None:
         """Return the next thing to do, None when there is nothing before ``wake_at``."""
         if self._close_why is not None:

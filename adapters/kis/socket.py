@@ -139,6 +139,11 @@ class KisSocket:
         return self._registrations.beyond
 
     @property
+    def quiet_ns(self) -> int:
+        """Return how long ago anything was heard, a PINGPONG included (steady clock)."""
+        return self._session.quiet_ns(self._timing.steady_ns())
+
+    @property
     def connections(self) -> int:
         """Return how often a connection was asked for."""
         return self._session.connections

@@ -138,6 +138,12 @@ def seoul_day(ts_ns: int) -> str:
     return (date(1970, 1, 1) + timedelta(days=days)).strftime("%Y%m%d")
 
 
+def seoul_time(ts_ns: int) -> str:
+    """Return the time of day in Seoul, HHMMSS, of UTC nanoseconds."""
+    second = (ts_ns // SECOND + SEOUL_AHEAD_S) % 86_400
+    return f"{second // 3600:02d}{second // 60 % 60:02d}{second % 60:02d}"
+
+
 def trade_id(day: str, day_volume: int) -> TradeId:
     """Return the id of the trade that brought the day's volume to ``day_volume``.
 

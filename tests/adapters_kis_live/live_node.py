@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from live_kis import Live, live
 from nautilus_trader.common import Environment, LoggerConfig, LogLevel
 from nautilus_trader.live import LiveExecutionEngineConfig, LiveNodeBuilder, LiveNodeConfig
-from nautilus_trader.model import BookType, InstrumentId, StrategyId, TraderId
+from nautilus_trader.model import BarType, BookType, InstrumentId, StrategyId, TraderId
 from nautilus_trader.trading import Strategy, StrategyConfig
 
 from adapters.kis.data_client import KisDataConfig, KisDataFactory
@@ -73,6 +73,11 @@ def trades(code=CODE):
 
 def quotes(code=CODE):
     return lambda actor: actor.subscribe_quotes(iid(code))
+
+
+def bars(step, code=CODE):
+    bar_type = BarType.from_str(f"{iid(code)}-{step}-LAST-EXTERNAL")
+    return lambda actor: actor.subscribe_bars(bar_type)
 
 
 def status(code=CODE):
