@@ -34,7 +34,7 @@ class Shares(MarketDataClient):
         self._handle_instrument(krx.equity(CODE))
 
     async def _disconnect(self):
-        pass
+        """Give nothing back: nothing was taken."""
 
 
 class SharesFactory(DataClientFactory):

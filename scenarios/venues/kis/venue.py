@@ -20,7 +20,7 @@ from scenarios.venues.kis.cipher import secret_text
 from scenarios.venues.kis.exchange import Exchange
 from scenarios.venues.kis.faults import Fault, FaultBoard, FaultKind
 from scenarios.venues.kis.limits import ApprovalDesk, RequestWindow, TokenDesk
-from scenarios.venues.kis.market_time import SECOND_NS, MarketTime, stamp
+from scenarios.venues.kis.market_time import MarketTime, stamp
 from scenarios.venues.kis.matching import Side
 from scenarios.venues.kis.order_desk import Ticket
 from scenarios.venues.kis.personality import (
@@ -156,7 +156,7 @@ class Venue:
         body: dict[str, object] = {
             "access_token": token.text,
             "token_type": "Bearer",
-            # The length of a life, also of a token that is given again: only the text tells its end.
+            # A whole life, also of a token that is given again: only the text tells its end.
             "expires_in": self.numbers.token_life_s,
             "access_token_token_expired": stamp(token.until_ns),
         }
