@@ -12,6 +12,7 @@ from nautilus_trader.model import ClientOrderId
 from strategies.host.shell import EngineHost
 from strategies.market_time import REAL, MarketTime
 from strategies.messages import (
+    CancelOrder,
     Command,
     Fill,
     KillSwitch,
@@ -39,6 +40,7 @@ class LiveHost(EngineHost):
         journal: Journal,  # noqa: ARG004 - for __init__ only
         on_failed: Callable[[BaseException], None],  # noqa: ARG004 - for __init__ only
         market_time: MarketTime = REAL,  # noqa: ARG004 - for __init__ only
+        cancel_stray: Callable[[CancelOrder], None] | None = None,  # noqa: ARG004 - as above
     ) -> "LiveHost":
         return super().__new__(cls)
 
@@ -47,9 +49,16 @@ class LiveHost(EngineHost):
         journal: Journal,
         on_failed: Callable[[BaseException], None],
         market_time: MarketTime = REAL,
+        cancel_stray: Callable[[CancelOrder], None] | None = None,
     ) -> None:
-        """``on_failed`` is called once, with the host's first failure: it stops the node."""
+        """``on_failed`` is called once, with the host's first failure: it stops the node.
+
+        ``cancel_stray`` cancels an order that was given up and lives: the engine, for which it has
+        ended, would not.
+        """
         super().__init__()
+        self._cancel_stray = cancel_stray
+        self._strays: set[ClientOrderId] = set()
         self.market_time = market_time
         self._journal = journal
         self._on_failed = on_failed
@@ -124,7 +133,18 @@ class LiveHost(EngineHost):
         if command.order_id in self._unsent:
             return  # nothing to cancel: it ends at the next commit
         self._journal.flush()
-        super().send(command)
+        if isinstance(command, CancelOrder) and command.order_id in self._strays:
+            self._send_stray(command)
+        else:
+            super().send(command)
+
+    def _send_stray(self, command: CancelOrder) -> None:
+        if self._cancel_stray is not None:
+            self._cancel_stray(command)
+            return
+        venue = command.instrument_id.venue.value
+        text = f"order {command.order_id} lives after it was given up; cancel it at the venue"
+        self.host.on_report(Notice(venue, NoticeLevel.FAULT, text, self.now_ns()))
 
     def _denial(self, order: Submit) -> OrderUpdate:
         return OrderUpdate(
@@ -141,8 +161,10 @@ class LiveHost(EngineHost):
     def _deliver(self, report: Report) -> None:
         if isinstance(report, OrderNamed):
             self._name(report)
-        else:
-            self.host.on_report(self._foreign(report) or report)
+            return
+        if isinstance(report, OrderUpdate | Fill) and self.host.is_given_up(report.order_id):
+            self._strays.add(report.order_id)
+        self.host.on_report(self._foreign(report) or report)
 
     def _name(self, named: OrderNamed) -> None:
         """Journal an order's id at its venue once, whoever tells it first."""

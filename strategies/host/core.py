@@ -221,6 +221,10 @@ class Host:
         """Tell whether an order of this run can still change."""
         return self._known.is_open(order_id)
 
+    def is_given_up(self, order_id: ClientOrderId) -> bool:
+        """Tell whether an order ended as rejected, which its venue may prove wrong."""
+        return self._known.is_given_up(order_id)
+
     def owner(self, order_id: ClientOrderId) -> str:
         """Return the strategy an order belongs to; raises InvariantBroken if unknown."""
         return self._known.record(order_id).strategy

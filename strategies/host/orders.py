@@ -50,6 +50,11 @@ class KnownOrders:
         """Tell whether this run sent an order."""
         return order_id in self._open or order_id in self._ended
 
+    def is_given_up(self, order_id: ClientOrderId) -> bool:
+        """Tell whether an order ended as rejected and may live all the same."""
+        found = self._ended.get(order_id)
+        return found is not None and found.given_up
+
     def record(self, order_id: ClientOrderId) -> OrderRecord:
         """Return an order's record, open or ended; raises InvariantBroken if it was never sent."""
         found = self._open.get(order_id) or self._ended.get(order_id)

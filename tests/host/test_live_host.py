@@ -34,6 +34,7 @@ from strategies.market_time import REAL, MarketTime
 from strategies.messages import (
     Alert,
     Cancel,
+    CancelOrder,
     CashCorrection,
     KillAction,
     KillSwitch,
@@ -97,8 +98,9 @@ class HandMade(LiveHost):
         journal: KeptJournal,
         on_failed: Callable[[BaseException], None],
         market_time: MarketTime = REAL,
+        cancel_stray: Callable[[CancelOrder], None] | None = None,
     ) -> None:
-        super().__init__(journal, on_failed, market_time)
+        super().__init__(journal, on_failed, market_time, cancel_stray)
         self.told: list[tuple[str, object, int]] = []
         self.wall = EngineClock()
         self.kept = journal
@@ -124,12 +126,10 @@ class HandMade(LiveHost):
 class Node:
     """A live host with a host of scripted strategies in it."""
 
-    def __init__(
-        self, *strategies: Scripted, purse: Purse | None = None, market_time: MarketTime = REAL
-    ) -> None:
+    def __init__(self, *strategies: Scripted, purse: Purse | None = None, **around: Any) -> None:
         self.journal = KeptJournal()
         self.failures: list[BaseException] = []
-        self.shell = HandMade(self.journal, self.failures.append, market_time)
+        self.shell = HandMade(self.journal, self.failures.append, **around)
         self.host = Host(
             strategies=strategies,
             capital=purse or Purse(),
@@ -343,6 +343,29 @@ def test_an_orders_name_at_its_venue_is_journalled_once() -> None:
     assert named == [OrderNamed(order_id, name, 6)]
     node.shell.on_order_accepted(accepted(order_id, "20261120-00950-18", 9))
     assert node.kinds()[-2:] == [Kind.NAMED, Kind.ORDER]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_an_order_that_was_given_up_and_lives_is_cancelled_beside_the_engine(told: bool) -> None:
+    strays: list[CancelOrder] = []
+    node = Node(
+        Scripted("a", start=once(buy(), Wake("w", 5, "r")), timer=lambda _: [Cancel(BTC, "c")]),
+        cancel_stray=strays.append if told else None,
+    )
+    node.shell.on_start()
+    ((_, order_id, _),) = node.told("submit")
+    assert isinstance(order_id, ClientOrderId)
+    node.shell.report(update(order_id, OrderState.REJECTED))
+    node.shell.report(update(order_id, OrderState.ACCEPTED))
+    node.shell.wall.ring()
+    assert node.told("cancel") == []
+    assert node.journal.committed >= node.kinds().index(Kind.COMMAND)
+    if told:
+        assert strays == [CancelOrder(order_id, BTC)]
+    else:
+        assert node.last().level is NoticeLevel.FAULT
+        assert "cancel it at the venue" in node.last().text
+    assert node.failures == []
 
 
 # --- market time ---
