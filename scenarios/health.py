@@ -10,10 +10,8 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
@@ -25,6 +23,7 @@ from catalog.journal.memory import MemoryJournal
 from catalog.places import S3Path
 from catalog.store import Store
 from scenarios.env_file import FILE_NAME, read_env_file
+from scenarios.findings import Finding, State
 from scenarios.scenario import find_scenario, load_scenario
 from scenarios.settings import Settings
 from scenarios.wiring import compose, resolve
@@ -49,24 +48,6 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 ACCOUNT = re.compile(r"\d{8}-?\d{2}")
 
 
-class State(StrEnum):
-    """How a thing is: only FAIL makes the doctor's exit code 1."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing, how it is, what was found, and what to do where it is not ok."""
-
-    what: str
-    state: State
-    found: str
-    advice: str = ""
-
-
 def examine(
     settings: Settings,
     environment: Mapping[str, str],
@@ -86,10 +67,21 @@ def examine(
         check_zones(ZONES),
     ]
     pairs, finding = check_env_file(folder / FILE_NAME)
-    findings += [finding, *check_keys({**pairs, **environment})]
+    keys = list(check_keys(given := {**pairs, **environment}))
+    findings += [finding, *keys]
+    if keys[0].state is State.OK and given.get(KEYS["KIS"][0]):
+        findings += _at_kis(settings, given, scenario)
     if scenario is not None:
         findings.append(check_scenario(scenario, settings))
     return findings
+
+
+def _at_kis(
+    settings: Settings, given: Mapping[str, str], scenario: str | None
+) -> Iterable[Finding]:
+    from scenarios.venue_health import examine_kis  # its HTTP library is slow to import
+
+    return examine_kis(settings, given, scenario)
 
 
 def check_python(found: tuple[int, ...]) -> Finding:

@@ -114,6 +114,10 @@ class KisHttp:
             await self._timing.sleep_ns(wait_ns)
             attempt += 1
 
+    async def log_in(self) -> None:
+        """Have a token, from the disk or from KIS. Raises an error of the tree, or BadInput."""
+        await self._tokens.current()
+
     async def approval_key(self) -> Secret:
         """Return a key for the WebSocket. Raises an error of the tree."""
         return parse.approval_key(await self.ask(requests.approval_key()))

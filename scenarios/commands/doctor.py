@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from scenarios.health import State, examine
+from scenarios.findings import State
+from scenarios.health import examine
 from scenarios.screen import Screen
 from scenarios.settings import read_settings
 
@@ -22,7 +23,8 @@ def register(commands: Any, shared: argparse.ArgumentParser) -> None:
         parents=[shared],
         help="say what is wrong on this machine",
         description="Check Python, packages, engine, home, catalog, journal, clock and keys "
-        "(never shown); exit 1 when something is wrong.",
+        "(never shown). Where KIS's keys are set: its address, clock, token, account and WebSocket "
+        "key, and the registrations a scenario needs. Exit 1 when something is wrong.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,0 +1,234 @@
+"""What must be right at KIS for a live run: address, clock, token, environment, key, slots.
+
+Rule: nothing is changed there, every question ends by itself, and no key is sent before the address
+has answered as KIS does. Of keys and account no finding shows more than a setting's name.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from fnmatch import fnmatchcase
+
+import orjson
+
+from adapters.kis import requests
+from adapters.kis.config import KisConfig, read_config
+from adapters.kis.connection import Connections, Loss, Reply
+from adapters.kis.errors import (
+    BadCredentials,
+    NotPermitted,
+    Retry,
+    TokenTooSoon,
+    WrongEnvironment,
+)
+from adapters.kis.http import KisHttp
+from adapters.kis.requests import Wire
+from adapters.kis.timing import Timing
+from catalog.store import Store
+from scenarios.findings import Finding, State
+from scenarios.scenario import ScenarioTable, find_scenario, load_scenario
+from scenarios.settings import Settings
+from strategies.errors import OnetapeError
+from strategies.markets import krx
+
+SECOND_NS = 1_000_000_000
+SKEW_WARN_NS = 2 * SECOND_NS
+SKEW_FAIL_NS = 60 * SECOND_NS
+PATIENCE_S = 20
+"""How long one question may take, waits for the request budget and a retry among it."""
+NOTICES = 1
+"""Registrations that fill notices take."""
+BOOKS = frozenset({"quotes", "book", "deltas"})
+"""Streams that a registration of the book brings; trades and bars come with one of the trades."""
+
+_PROBES = (requests.PRICE, requests.TOKEN)
+_SIGNS = frozenset({"rt_cd", "msg_cd", "error_code", "access_token"})
+"""KIS's answers hold one of these, refusals of a question without a key too."""
+_ONE_RETRY = {"retries": 1}
+
+
+def examine_kis(
+    settings: Settings, given: Mapping[str, str], scenario: str | None
+) -> list[Finding]:
+    """Look at KIS with the settings ``given``; ``scenario`` names one whose slots are counted."""
+    try:
+        config = read_config(given, _ONE_RETRY)
+    except OnetapeError as error:
+        return [Finding("KIS settings", State.FAIL, str(error))]
+    findings = asyncio.run(_examine(config, settings))
+    if scenario is not None:
+        findings += check_slots(scenario, settings, config)
+    return findings
+
+
+async def _examine(config: KisConfig, settings: Settings) -> list[Finding]:
+    probe = await _probe(config)
+    address = check_address(probe, config)
+    if address.state is not State.OK:
+        return [address]
+    said: list[str] = []
+    findings = [address, check_skew(probe)]
+    async with KisHttp(config, settings.home / "tokens", said.append) as http:
+        async for finding in _with_keys(http, config):
+            findings.append(finding)
+            if finding.state is not State.OK:
+                break  # without a token nothing else can be asked
+    return findings
+
+
+async def _with_keys(http: KisHttp, config: KisConfig) -> AsyncIterator[Finding]:
+    yield await _asked("KIS token", http.log_in(), "there is one, kept for all processes")
+    yield await _asked(
+        "KIS account",
+        http.ask(requests.balance(config.account)),
+        f"answers; keys, address and ONETAPE_KIS_ENV={config.servers} belong together",
+    )
+    yield await _asked("KIS WebSocket key", http.approval_key(), "can be had")
+
+
+async def _asked(what: str, question: Awaitable[object], good: str) -> Finding:
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await question
+    except TokenTooSoon as error:
+        advice = "KIS gives a token once a minute: try again in a minute"
+        return Finding(what, State.WARN, str(error), advice)
+    except TimeoutError:
+        return Finding(what, State.FAIL, f"no answer within {PATIENCE_S} s", "try again later")
+    except OnetapeError as error:
+        return Finding(what, State.FAIL, str(error), _advice(error))
+    return Finding(what, State.OK, good)
+
+
+def _advice(error: OnetapeError) -> str:
+    if isinstance(error, WrongEnvironment):
+        return "set ONETAPE_KIS_ENV to real or mock, as the appkey was issued"
+    if isinstance(error, BadCredentials | NotPermitted):
+        return "compare the settings with KIS Developers, where a registration lasts one year"
+    if isinstance(error, Retry):
+        return "try again; KIS's mock servers rest at night and on weekends"
+    return ""
+
+
+# --- the address and its clock -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What an address answered to a question without a key, and our clock in the middle of it."""
+
+    outcome: Reply | Loss
+    is_kis: bool
+    wall_ns: int
+
+
+async def _probe(config: KisConfig, timing: Timing | None = None) -> Probe:
+    """Ask without a key until an answer looks like KIS's; the last one where none does."""
+    timing = timing or Timing()
+    connections = Connections(config.rest_url, timing, config.limits.request_timeout_ns)
+    try:
+        for endpoint in _PROBES:
+            body = b"{}" if endpoint.method == "POST" else b""
+            headers = {"content-type": "application/json; charset=utf-8"}
+            begun_ns = timing.wall_ns()
+            outcome = await connections.send(
+                Wire(method=endpoint.method, target=endpoint.path, headers=headers, body=body)
+            )
+            probe = Probe(outcome, _looks_like_kis(outcome), (begun_ns + timing.wall_ns()) // 2)
+            if probe.is_kis or isinstance(outcome, Loss):
+                break
+    finally:
+        await connections.close()
+    return probe
+
+
+def _looks_like_kis(outcome: Reply | Loss) -> bool:
+    if isinstance(outcome, Loss):
+        return False
+    try:
+        told = orjson.loads(outcome.body)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(told, dict) and not _SIGNS.isdisjoint(name.lower() for name in told)
+
+
+def check_address(probe: Probe, config: KisConfig) -> Finding:
+    """Say whether the REST address answers, and answers as KIS does."""
+    what, place = "KIS address", config.rest_url
+    advice = "check ONETAPE_KIS_REST_URL, or unset it for KIS's own"
+    if probe.is_kis:
+        return Finding(what, State.OK, f"{place} answers ({config.servers} servers)")
+    if isinstance(probe.outcome, Reply):
+        kind = _header(probe.outcome, "content-type").partition(";")[0] or "no type"
+        found = f"{place} answers, but not as KIS does (status {probe.outcome.status}, {kind})"
+        return Finding(what, State.FAIL, found, advice)
+    if probe.outcome.written:
+        found = f"{place} takes a connection and answers no HTTP ({probe.outcome.how})"
+        return Finding(what, State.FAIL, found, advice)
+    advice = "check the network and ONETAPE_KIS_REST_URL; KIS's mock servers rest at night"
+    return Finding(what, State.FAIL, f"nothing answers at {place}", advice)
+
+
+def check_skew(probe: Probe) -> Finding:
+    """Hold our clock against the ``Date`` of an answer, which tells whole seconds."""
+    what, advice = "KIS clock", "let the system keep its clock (NTP): stamps and windows are ours"
+    venue_ns = _date_ns(probe.outcome)
+    if venue_ns is None:
+        return Finding(what, State.WARN, "its answers tell no time; the skew is not known")
+    # the answer's second is on average half over
+    skew_ns = probe.wall_ns - (venue_ns + SECOND_NS // 2)
+    words = f"ours is {abs(skew_ns) / SECOND_NS:.1f} s {'ahead' if skew_ns > 0 else 'behind'}"
+    if abs(skew_ns) > SKEW_FAIL_NS:
+        return Finding(what, State.FAIL, words, advice)
+    if abs(skew_ns) > SKEW_WARN_NS:
+        return Finding(what, State.WARN, words, advice)
+    return Finding(what, State.OK, words)
+
+
+def _date_ns(outcome: Reply | Loss) -> int | None:
+    if isinstance(outcome, Loss):
+        return None
+    try:
+        return int(parsedate_to_datetime(_header(outcome, "date")).timestamp()) * SECOND_NS
+    except (ValueError, OverflowError):
+        return None
+
+
+def _header(reply: Reply, name: str) -> str:
+    return {key.lower(): text for key, text in reply.headers.items()}.get(name, "")
+
+
+# --- slots ---------------------------------------------------------------------------------------
+
+
+def check_slots(name: str, settings: Settings, config: KisConfig) -> Iterable[Finding]:
+    """Count the registrations a scenario needs; patterns mean what the catalog knows."""
+    try:
+        scenario = load_scenario(find_scenario(name))
+        known = [str(each) for each in Store(settings.catalog).instruments()]
+    except OnetapeError:
+        return  # told by the finding about the scenario
+    needed, most = slots_needed(scenario.table, known), config.limits.registrations
+    if not needed:
+        return
+    found = f"{scenario.name} needs {needed} of {most} registrations, one for fill notices"
+    if needed > most:
+        advice = "name fewer instruments or streams (trades or bars take one, quotes another)"
+        yield Finding("KIS slots", State.FAIL, found, advice)
+    else:
+        yield Finding("KIS slots", State.OK, found)
+
+
+def slots_needed(table: ScenarioTable, known: Iterable[str]) -> int:
+    """Return how many registrations a scenario's shares of KRX take, 0 where it has none."""
+    known = list(known)
+    wanted = {
+        (stream in BOOKS, instrument)
+        for strategy in table.strategies
+        for pattern in strategy.instruments
+        for instrument in {*(each for each in known if fnmatchcase(each, pattern)), pattern}
+        for stream in strategy.streams
+        if instrument.endswith(f".{krx.VENUE}") and not set("*?[") & set(instrument)
+    }
+    return len(wanted) + NOTICES if wanted else 0
