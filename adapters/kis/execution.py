@@ -24,6 +24,7 @@ from adapters.kis.errors import (
     Stop,
 )
 from adapters.kis.fields import NOTICE_TRS
+from adapters.kis.frames import Ack
 from adapters.kis.gateway import KisGateway
 from adapters.kis.limits import Servers
 from adapters.kis.market import Change, Notice
@@ -156,8 +157,9 @@ class KisOrders:
         self._cancels: dict[str, _Cancel] = {}
         self._waiters: list[asyncio.Future[None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._asking: asyncio.Task[None] | None = None
-        self._closing = ""
+        self._background: tuple[asyncio.Task[None], ...] = ()
+        self._closing = "the client has not started"
+        self._has_key = False
         gateway.listen(self._hear)
 
     # --- life ---
@@ -177,13 +179,14 @@ class KisOrders:
                 "program holds the appkey's connection; without notices no order is sent."
             )
         await self.list.ask()
-        self._asking = self._spawn(self.list.run())
+        self._closing = ""
+        self._background = (self._spawn(self.list.run()), self._spawn(self._watch_ends()))
 
     async def stop(self, settle_ns: int, why: str = "the node stops") -> bool:
         """Send no more orders, wait for what is unresolved, end; tells whether all is settled."""
         self._closing = why
         self._wake()
-        is_settled = self._asking is not None and await self._settle(settle_ns)
+        is_settled = bool(self._background) and await self._settle(settle_ns)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -211,13 +214,12 @@ class KisOrders:
     @property
     def is_registered(self) -> bool:
         """Tell whether fill notices come."""
-        return self.stream in self._gateway.socket.held
+        return self._has_key and self.stream in self._gateway.socket.held
 
     @property
     def is_settled(self) -> bool:
         """Tell whether no request is under way and nothing is left to be asked for."""
-        busy = self._tasks - ({self._asking} if self._asking is not None else set())
-        return not busy and not self.book.needs_list
+        return not self._tasks.difference(self._background) and not self.book.needs_list
 
     async def within(self, holds: Callable[[], bool], timeout_ns: int) -> bool:
         """Wait until something holds, at most ``timeout_ns``; looked at whenever news came."""
@@ -412,11 +414,13 @@ class KisOrders:
         match heard.value:
             case Notice() as notice:
                 self._tell(self.book.on_notice(notice, self._gateway.moment()))
-            case Acked(stream, held=True) if stream == self.stream:
+            case Acked(stream, ack=Ack.REGISTERED) if stream == self.stream:
+                self._has_key = True  # only this answer brings the key notices are read with
                 self.list.want()  # what was noticed before this is lost
                 self._wake()
                 self._listener.registered()
             case Link():
+                self._has_key = False
                 self.list.wake()
             case BadRecord() as error if _may_be_notice(str(error)):
                 self.list.want()
@@ -457,6 +461,12 @@ class KisOrders:
             order.sent.market_ns < ended[-1] and order.state not in UNRESOLVED
             for order in self.book.live
         )
+
+    async def _watch_ends(self) -> None:
+        """Have the list asked after each end of a session."""
+        for end_ns in self._ends_ns:
+            await self._gateway.sleep_until(end_ns + CLOSED_GRACE_NS)
+            self.list.wake()
 
     # --- what goes out ---
 

@@ -56,6 +56,7 @@ from adapters.kis.order_types import order_type
 from adapters.kis.reconciler import RECONCILE_EVERY_NS, Reconciler
 from adapters.kis.reconciliation import Reconciled
 from adapters.kis.timing import SECOND
+from strategies.errors import RunFailed
 from strategies.markets import krx
 
 NOTICE_TIMEOUT_NS = 60 * SECOND
@@ -144,7 +145,7 @@ class KisExecution(ExecutionClient):
         self.events = EngineEvents(
             self,
             config.tellers,
-            gateway.market_ns,
+            gateway.stamp_ns,
             on_registered=self._registered,
             on_fill=self._filled,
         )
@@ -164,9 +165,10 @@ class KisExecution(ExecutionClient):
         await self._gateway.open()
         self._is_open = True
         try:
+            await self._gateway.linked()
             await self.orders.start(self._settings.notice_timeout_ns)
             await self.reconciler.begin()
-        except KisError as error:
+        except RunFailed as error:
             self._gateway.fail(error)  # the engine would only log that the connection failed
             await self._close(0)
             raise

@@ -177,13 +177,29 @@ class Ledger:
         self, order: KisOrder, number: str, quantity: int, price: int, at: Moment
     ) -> list[BookEvent]:
         """Take in that an amendment rests: earlier legs are over, their fills stay."""
-        leg = order.legs[number]
+        leg, pending = order.legs[number], order.change
+        is_news = not leg.rests
         leg.quantity, leg.rests = quantity or leg.quantity, True
-        if (order.quantity, order.price) == (order.total, price) and order.change is None:
+        if number != order.number:
+            return self._resize(order)  # a later amendment rests already
+        if not is_news and (order.quantity, order.price) == (order.total, price):
             return []
-        order.price, order.change = price, None
+        events = self._accept(order)
+        if pending is not None and is_news and pending.number in {"", number}:
+            order.change = None
+        order.price = price
         order.doubt_ns = at.wall_ns  # a fill of the old number may be on its way
-        return self._resize(order, force=True)
+        events += self._resize(order, force=True)
+        self._fill_up(order)
+        return events
+
+    @staticmethod
+    def _fill_up(order: KisOrder) -> bool:
+        """End an order whose shares have all been told as filled."""
+        is_full = order.reported >= order.quantity and order.machine.takes(OrderEvent.FILLED_UP)
+        if is_full:
+            order.machine.on(OrderEvent.FILLED_UP)
+        return is_full
 
     def _resize(self, order: KisOrder, *, force: bool = False) -> list[BookEvent]:
         """Tell the size of an amended order: a late fill of an old number makes it larger."""
@@ -231,9 +247,7 @@ class Ledger:
         )
         if had_ended:
             events.append(Mismatch(order.order_id, "a fill came after the order had ended"))
-        if order.reported >= order.quantity and order.machine.takes(OrderEvent.FILLED_UP):
-            order.machine.on(OrderEvent.FILLED_UP)
-        elif order.state is OrderState.ENDING:
+        if not self._fill_up(order) and order.state is OrderState.ENDING:
             events += self._cancel_seen(order, order.canceled)
         return events
 

@@ -266,6 +266,8 @@ class OrderBook(Ledger):
             owner = self._own(row)
             if owner is not None:
                 leg = owner.legs[row.number]
+                if leg.change is Change.AMEND and row.filled > 0:
+                    events += self._amended(owner, row.number, row.quantity, row.price, asked)
                 events += self._read_fills(owner, leg, row, asked, answered)
         if complete:
             self._forget_doubts(asked.wall_ns)

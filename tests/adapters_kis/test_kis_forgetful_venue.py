@@ -96,8 +96,8 @@ class ForgetfulVenue(RuleBasedStateMachine):
         self.post(message, fate)
 
     @rule(pick=st.integers(0, 99), amend=st.booleans(), reply=st.sampled_from(["ok", "lost"]),
-          arrives=st.booleans(), fate=fates)  # fmt: skip
-    def change(self, pick, amend, reply, arrives, fate):
+          arrives=st.booleans(), fate=fates, step=st.sampled_from([0, 50, 100]))  # fmt: skip
+    def change(self, pick, amend, reply, arrives, fate, step):
         ready = [
             o
             for o in self.book._orders.values()
@@ -108,7 +108,8 @@ class ForgetfulVenue(RuleBasedStateMachine):
         order = ready[pick % len(ready)]
         one = self.rows[order.number]
         change = Change.AMEND if amend else Change.CANCEL
-        self.book.changing(order.order_id, change, at(self.now), price=one.price)
+        price = one.price - step if amend else one.price
+        self.book.changing(order.order_id, change, at(self.now), price=price)
         self.now += 1
         if arrives and not one.remaining:
             refused = self.book.change_refused(order.order_id, "nothing left", at(self.now))
@@ -116,18 +117,18 @@ class ForgetfulVenue(RuleBasedStateMachine):
             return
         number = self.number()
         if arrives:
-            self.carry_out(order, one, change, number, fate)
+            self.carry_out(order, one, change, number, fate, price)
         if arrives and reply == "ok":
             placed = Placed(BRANCH, number, clock(self.now))
             self.note(self.book.change_taken(order.order_id, placed))
         else:
             self.note(self.book.change_lost(order.order_id))
 
-    def carry_out(self, order, one, change, number, fate):
+    def carry_out(self, order, one, change, number, fate, price):
         rest = one.remaining
         child = replace(
             one, number=number, original=one.number, filled=0, amount=0, quantity=rest,
-            time=clock(self.now), remaining=rest if change is Change.AMEND else 0,
+            time=clock(self.now), price=price, remaining=rest if change is Change.AMEND else 0,
         )  # fmt: skip
         gone = 0 if change is Change.AMEND else rest
         self.rows[one.number] = replace(one, remaining=0, canceled_quantity=gone)
@@ -136,7 +137,7 @@ class ForgetfulVenue(RuleBasedStateMachine):
         self.rows[number] = child
         self.root[number] = order.order_id
         message = notice(
-            "receipt", quantity=rest, price=one.price, seconds=self.now, number=number,
+            "receipt", quantity=rest, price=price, seconds=self.now, number=number,
             original=one.number, change=change, order_quantity=rest,
         )  # fmt: skip
         self.post(replace(message, acceptance=Acceptance.ACCEPTED), fate)
@@ -193,6 +194,7 @@ class ForgetfulVenue(RuleBasedStateMachine):
             else:
                 assert (order.state not in ENDED) == rests, order
                 assert order.quantity >= order.reported
+                assert order.state in ENDED or order.price == self.rows[order.number].price
         assert not any(isinstance(one, Mismatch) for one in self.events)
 
 

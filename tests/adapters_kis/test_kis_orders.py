@@ -9,6 +9,7 @@ from nautilus_trader.model import ClientOrderId, OrderSide
 from adapters.kis.errors import IllegalTransition
 from adapters.kis.market import Acceptance, Change
 from adapters.kis.order_events import (
+    NEVER_ARRIVED,
     Accepted,
     Amended,
     Canceled,
@@ -394,7 +395,8 @@ def test_changes_are_told_when_confirmed_and_at_once():
     assert book.on_notice(accepted, at(3)) == []
     assert book.needs_list
     key = OrderKey(DAY, BRANCH, "0000010002")
-    assert book.on_notice(amended(quantity=10), at(3)) == [Amended("A", key, 10, 50_100)]
+    told = book.on_notice(amended(quantity=10), at(3))
+    assert told == [Accepted("A", key), Amended("A", key, 10, 50_100)]
     book = opened()
     book.changing("A", Change.CANCEL, at(2))
     book.on_notice(cancel(10, Acceptance.ACCEPTED), at(3))
@@ -407,7 +409,7 @@ def test_a_late_fill_of_the_old_number_makes_the_amended_order_larger():
     book.changing("A", Change.AMEND, at(2), price=50_100)
     book.change_taken("A", Placed(BRANCH, "0000010002", clock(2)))
     key = OrderKey(DAY, BRANCH, "0000010002")
-    assert book.on_notice(amended(), at(3)) == [Amended("A", key, 6, 50_100)]
+    assert Amended("A", key, 6, 50_100) in book.on_notice(amended(), at(3))
     late = book.on_notice(notice(quantity=4), at(4))
     assert Amended("A", key, 10, 50_100) in late
     assert fills(late) == [(1, 4, 50_200, False)]
@@ -427,6 +429,76 @@ def test_a_lost_amendment_is_found_by_the_number_it_names():
     assert [one for one in events if isinstance(one, Amended)] == [Amended("A", key, 10, 50_100)]
     assert book.order("A").state is OrderState.OPEN
     assert book.order("A").change is None
+
+
+def test_what_an_amendment_left_in_the_list_does_not_end_the_next_change():
+    book = opened()
+    book.changing("A", Change.AMEND, at(2), price=50_100)
+    book.change_taken("A", Placed(BRANCH, "0000010002", clock(2)))
+    book.on_notice(amended(quantity=10), at(3))
+    rows = [
+        row(remaining=0),
+        row(number="0000010002", original="0000010001", price=50_100, time=clock(2)),
+    ]
+    book.changing("A", Change.AMEND, at(4), price=50_000)
+    book.change_lost("A")
+    assert not any(isinstance(one, Amended) for one in listed(book, *rows, seconds=5))
+    assert book.order("A").change is not None
+    assert listed(book, *rows, seconds=15) == []
+    refused = listed(book, *rows, seconds=16)
+    assert [type(one) for one in refused] == [ChangeRefused]
+    book.changing("A", Change.AMEND, at(17), price=50_000)
+    third = row(number="0000010003", original="0000010002", price=50_000, time=clock(17))
+    rows[1] = replace(rows[1], remaining=0)
+    key = OrderKey(DAY, BRANCH, "0000010003")
+    told = listed(book, *rows, third, seconds=18)
+    assert [one for one in told if isinstance(one, Amended)] == [Amended("A", key, 10, 50_000)]
+    assert not any(isinstance(one, Amended) for one in listed(book, *rows, third, seconds=19))
+
+
+def test_an_order_given_up_and_listed_after_all_is_ours():
+    book = unknown()
+    listed(book, seconds=12)
+    listed(book, seconds=13)
+    assert book.order("A").state is OrderState.REJECTED
+    other = row(number="0000010008", time=clock(60))
+    told = listed(book, other, row(4), seconds=14)
+    kinds = [type(one) for one in told]
+    assert kinds.index(Mismatch) < kinds.index(Taken) < kinds.index(Filled)
+    assert Foreign("0000010008", BRANCH, "123450") in told
+    assert book.order("A").state is OrderState.OPEN
+
+
+def test_absence_counts_from_the_loss_of_the_reply():
+    book = OrderBook(ACCOUNT, LIMITS)
+    book.sending("A", SPEC, at())
+    book.reply_lost("A", at(60))
+    for seconds in (61, 62, 69):
+        assert listed(book, seconds=seconds) == []
+    listed(book, seconds=70)
+    assert [type(one) for one in listed(book, seconds=71)] == [Rejected]
+
+
+def test_a_change_with_a_number_that_is_never_listed_is_given_up():
+    book = opened()
+    book.changing("A", Change.CANCEL, at(1))
+    book.change_taken("A", Placed(BRANCH, "0000010002", clock(1)))
+    listed(book, row(), seconds=11)
+    assert ChangeRefused("A", Change.CANCEL, NEVER_ARRIVED) in listed(book, row(), seconds=12)
+
+
+def test_what_outlives_its_session_ends_when_two_lists_agree():
+    book = opened()
+    closed = at(5).market_ns
+    for seconds, expected in ((6, []), (7, [Canceled("A", 6)])):
+        told = book.on_list([row(4)], at(seconds), at(seconds), complete=True, closed_ns=closed)
+        assert [one for one in told if isinstance(one, Canceled)] == expected
+    book.sending("B", replace(SPEC, quantity=3), at(8))
+    book.taken("B", Placed(BRANCH, "0000010005", clock(8)))
+    later = row(quantity=3, remaining=3, number="0000010005", time=clock(8))
+    for seconds in (9, 10, 11):
+        told = book.on_list([later], at(seconds), at(seconds), complete=True, closed_ns=closed)
+        assert not any(isinstance(one, Canceled) for one in told)
 
 
 def test_a_change_made_by_hand_is_followed():
