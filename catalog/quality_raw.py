@@ -278,6 +278,9 @@ def _frame(
     kind = data.get("e") or ("bookTicker" if {"u", "b", "a"} <= data.keys() else "")
     if kind not in _KINDS:
         return
+    address = str(frame.get("stream", "")).partition("@")[2].partition("@")[0]
+    if kind == "depthUpdate" and address not in ("", "depth"):
+        return  # the best levels as a whole: their ids go on without being joined
     symbol = str(data["s"])
     stream = str(frame.get("stream", f"{symbol.lower()}@"))
     if not stream.startswith(f"{symbol.lower()}@"):

@@ -275,13 +275,13 @@ def _recorded(
     on_bytes: Callable[[int], None],
 ) -> Recorded | None:
     """Import a file that keeps what was received, None where it is none."""
+    for reader in options.readers:  # first: answers of a venue may look like any JSON
+        if reader.reads(path):
+            return reader.read(batch, path, on_bytes)
     if is_recorded_csv(path):
         return import_recorded_csv(batch, path, options.market, options.grid)
     if looks_like_recording(path):
         return Recording(batch, path, options.market, options.grid, answers).read(on_bytes)
-    for reader in options.readers:
-        if reader.reads(path):
-            return reader.read(batch, path, on_bytes)
     if looks_like_frames(path):
         return BareFrames(batch, path, options.market, options.grid).read(on_bytes)
     if options.kind is Kind.RECORDING:

@@ -30,7 +30,7 @@ from catalog.layout import MAX_ROW_GROUP, RAW, SCHEMAS
 from catalog.store import Import, StreamWriter, WriteResult, size_precision
 from strategies.ports import StreamKind
 
-SIDES = ("BUY", "SELL")
+SIDES = ("BUY", "SELL", "NO_AGGRESSOR")
 _BOOK_SIDES = ("BUY", "SELL", "NO_ORDER_SIDE")
 _ACTIONS = ("UPDATE", "ADD", "DELETE", "CLEAR")
 _UPDATE, _ADD, _DELETE, _CLEAR = range(4)
@@ -82,7 +82,8 @@ class RowStream:
         if self.kind is StreamKind.TRADES:
             price, size, sold, trade_id = columns[:4]
             sides = labels(np.array(sold, np.int64), SIDES)
-            ids = pa.array(trade_id, pa.int64()).cast(pa.string())
+            is_text = isinstance(trade_id[0], str)
+            ids = pa.array(trade_id, pa.string() if is_text else pa.int64()).cast(pa.string())
             arrays = [*self._numbers((price,), (size,)), sides, ids, *stamps]
         else:
             prices = len(_PRICED[self.kind])

@@ -406,12 +406,12 @@ def _unpacked(path: Path, raw: BufferedReader) -> gzip.GzipFile | BufferedReader
     return gzip.GzipFile(fileobj=raw) if path.suffix.lower() == ".gz" else raw
 
 
-def lines_of(path: Path, on_bytes: OnBytes) -> Iterator[bytes]:
+def lines_of(path: Path, on_bytes: OnBytes, block_bytes: int = _BLOCK) -> Iterator[bytes]:
     """Yield the lines of a file, a block at a time. Raises BadInput where it is cut short."""
     rest = b""
     with path.open("rb") as raw:
         file = _unpacked(path, raw)
-        while block := _block(path, file):
+        while block := _block(path, file, block_bytes):
             lines = (rest + block).split(b"\n")
             rest = lines.pop()
             yield from lines
@@ -420,9 +420,9 @@ def lines_of(path: Path, on_bytes: OnBytes) -> Iterator[bytes]:
         yield rest
 
 
-def _block(path: Path, file: gzip.GzipFile | BufferedReader) -> bytes:
+def _block(path: Path, file: gzip.GzipFile | BufferedReader, block_bytes: int) -> bytes:
     try:
-        return file.read(_BLOCK)
+        return file.read(block_bytes)
     except (OSError, EOFError, zlib.error) as error:
         raise BadInput(
             f"{path} cannot be unpacked to its end ({error}): copy it again whole."

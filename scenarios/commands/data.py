@@ -4,6 +4,7 @@ import argparse
 import re
 import time
 from collections.abc import Iterable, Sequence
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -84,10 +85,18 @@ def _register_import(actions: Any, shared: argparse.ArgumentParser) -> None:
     add("--timezone", metavar="ZONE", help="zone of times without one (KRX: Asia/Seoul, else UTC)")
     add("--stamp", choices=("open", "close"), help="what a candle's time tells (open)")
     add("--market", choices=("spot", "usdm"), help="market of a recording (told by its frames)")
+    add("--day", type=_day, metavar="DATE", help="day of KIS book frames that tell none")
     add("--adjusted", action="store_true", help="prices are adjusted for splits and dividends")
     add("--tick", type=_step, metavar="0.01", help="price step of a new instrument; rounds tables")
     add("--step", type=_step, metavar="0.001", help="size step of a new instrument")
     parser.set_defaults(run=run)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date like 2026-09-22") from None
 
 
 def _step(text: str) -> Decimal:
@@ -107,6 +116,7 @@ def _import(args: argparse.Namespace, store: Store, screen: Screen) -> None:
     from catalog.ingest.naming import read_names
     from catalog.ingest.recordings import Market
     from scenarios.calendars import calendar_for
+    from scenarios.kis_recordings import KisRecordings
 
     options = Options(
         names=read_names(args.instrument),
@@ -117,6 +127,7 @@ def _import(args: argparse.Namespace, store: Store, screen: Screen) -> None:
         market=Market(args.market) if args.market else None,
         grid=Grid(tick=args.tick, step=args.step, adjusted=args.adjusted),
         sessions_of=calendar_for,
+        readers=(KisRecordings(f"{args.day:%Y%m%d}" if args.day else None),),
     )
     begun = time.perf_counter()
     with screen.progress("importing", 1.0) as bar:

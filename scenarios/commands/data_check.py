@@ -11,6 +11,8 @@ from catalog.quality_raw import check_file
 from catalog.quality_store import check_store
 from catalog.store import Store
 from scenarios.calendars import calendar_for
+from scenarios.kis_recordings import KisRecordings
+from scenarios.kis_recordings_check import check_recording
 from scenarios.screen import Screen
 from scenarios.settings import read_settings
 
@@ -41,8 +43,13 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     """Check and print; 1 where an error was found."""
     found: Iterable[Finding]
     if args.paths:
-        files = find_files(args.paths)
-        found, what = (each for path in files for each in check_file(path, args.timezone)), "file"
+        kis = KisRecordings()
+        files = find_files(args.paths, (kis,))
+        checks = (
+            check_recording(path) if kis.reads(path) else check_file(path, args.timezone)
+            for path in files
+        )
+        found, what = (each for findings in checks for each in findings), "file"
         checked = len(files)
     else:
         store = Store(read_settings().catalog)
