@@ -275,6 +275,7 @@ class KisOrders:
             placed = replies.placed(await self._gateway.http.ask(request))
         except NOTHING_DONE as error:
             self._tell(self.book.refused(order_id, str(error)))
+        # Whatever ended the wait, a cancelled task too: the request may have reached KIS.
         except BaseException as error:
             self._tell(self.book.reply_lost(order_id, self._gateway.moment()))
             if not isinstance(error, KisError):
@@ -390,6 +391,7 @@ class KisOrders:
             moment = self._gateway.moment()
             self._tell(self.book.change_refused(order_id, str(error), moment), error)
             return error
+        # As in _send.
         except BaseException as error:
             self._tell(self.book.change_lost(order_id, self._gateway.moment()))
             if not isinstance(error, KisError):
