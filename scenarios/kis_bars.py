@@ -29,6 +29,7 @@ from catalog.merge import Span, outside
 from catalog.store import Store, WriteResult
 from scenarios.calendars import calendar_for, krx_sessions
 from scenarios.screen import Advance, Screen
+from scenarios.venue_health import require_kis
 from strategies.errors import BadInput
 from strategies.markets import krx, krx_history
 from strategies.markets.facts import RAW_ONE
@@ -107,6 +108,7 @@ class BarPull:
         self._now_ns = time.time_ns()
         self._sessions = self._over()
         self._say_limits()
+        await require_kis(self._config)
         async with KisHttp(self._config, folder, self._screen.warn) as http:
             instruments = KisInstruments(http, self._config, folder, Timing(), self._screen.warn)
             listings = await instruments.listings(self._wanted.codes)

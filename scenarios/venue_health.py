@@ -29,7 +29,7 @@ from catalog.store import Store
 from scenarios.findings import Finding, State
 from scenarios.scenario import ScenarioTable, find_scenario, load_scenario
 from scenarios.settings import Settings
-from strategies.errors import OnetapeError
+from strategies.errors import OnetapeError, RunFailed
 from strategies.markets import krx
 
 SECOND_NS = 1_000_000_000
@@ -123,12 +123,19 @@ class Probe:
     wall_ns: int
 
 
+async def require_kis(config: KisConfig) -> None:
+    """Raise RunFailed where the REST address does not answer as KIS does; no key is sent."""
+    finding = check_address(await _probe(config), config)
+    if finding.state is not State.OK:
+        raise RunFailed(f"{finding.found}: {finding.advice}.")
+
+
 async def _probe(config: KisConfig, timing: Timing | None = None) -> Probe:
     """Ask without a key until an answer looks like KIS's; the last one where none does."""
     timing = timing or Timing()
     connections = Connections(config.rest_url, timing, config.limits.request_timeout_ns)
     try:
-        for endpoint in _PROBES:
+        for endpoint in _PROBES:  # a reply may be lost: the second question stands in for it
             body = b"{}" if endpoint.method == "POST" else b""
             headers = {"content-type": "application/json; charset=utf-8"}
             begun_ns = timing.wall_ns()
@@ -136,7 +143,7 @@ async def _probe(config: KisConfig, timing: Timing | None = None) -> Probe:
                 Wire(method=endpoint.method, target=endpoint.path, headers=headers, body=body)
             )
             probe = Probe(outcome, _looks_like_kis(outcome), (begun_ns + timing.wall_ns()) // 2)
-            if probe.is_kis or isinstance(outcome, Loss):
+            if probe.is_kis:
                 break
     finally:
         await connections.close()

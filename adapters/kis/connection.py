@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -53,10 +54,20 @@ async def _note_written(
 
 
 class Connections:
-    """A pool of connections that are kept alive; to be used within one event loop."""
+    """A pool of connections that are kept alive; to be used within one event loop.
 
-    def __init__(self, base_url: str, timing: Timing, timeout_ns: int) -> None:
+    ``setting`` names the address in what is said of a server that is another than meant.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        timing: Timing,
+        timeout_ns: int,
+        setting: str = "ONETAPE_KIS_REST_URL",
+    ) -> None:
         self._base_url = base_url
+        self._place = f"{urlsplit(base_url).netloc} ({setting})"
         self._timing = timing
         self._timeout_ns = timeout_ns
         self._session: aiohttp.ClientSession | None = None
@@ -108,10 +119,14 @@ class Connections:
                     if body is None
                     else Reply(response.status, dict(response.headers), body)
                 )
+        except aiohttp.ClientSSLError:
+            return f"cannot come: {self._place} does not prove with TLS that it is KIS"
+        except aiohttp.ClientResponseError:  # what came is not read as HTTP
+            return f"is no HTTP: {self._place} is another kind of server"
         except (aiohttp.ClientError, OSError, ValueError):
             if trace.written:
                 return "was lost with its connection"
-            return "cannot come: there is no connection to KIS"
+            return f"cannot come: there is no connection to {self._place}"
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes | None:

@@ -147,6 +147,14 @@ _GATEWAY: dict[str, tuple[type[KisError], str]] = {
     "EGW00002": (VenueBusy, "the gateway had a server failure"),
     "EGW00003": (NotPermitted, "access was refused: check the appkey's rights at KIS"),
     "EGW00004": (NotPermitted, "no permission: check the appkey's rights at KIS"),
+    "EGW00102": (BadCredentials, "the appkey is missing: set ONETAPE_KIS_APP_KEY"),
+    "EGW00103": (
+        BadCredentials,
+        "KIS does not know the appkey: check ONETAPE_KIS_APP_KEY, and at KIS Developers whether "
+        "its registration of one year has expired",
+    ),
+    "EGW00104": (BadCredentials, "the secret is missing: set ONETAPE_KIS_APP_SECRET"),
+    "EGW00105": (BadCredentials, "KIS does not accept the secret: check ONETAPE_KIS_APP_SECRET"),
     "EGW00121": (TokenRejected, "the token is not valid"),
     "EGW00122": (TokenRejected, "the token is unknown"),
     "EGW00123": (TokenRejected, "the token has expired"),
@@ -165,6 +173,9 @@ _GATEWAY: dict[str, tuple[type[KisError], str]] = {
 _WRONG_ENVIRONMENT = "set ONETAPE_KIS_ENV to the environment the appkey was issued for"
 
 
+_REGISTRATION = "renew its registration at KIS Developers, which lasts one year, or ask for rights"
+
+
 def _ranged(code: str) -> tuple[type[KisError], str] | None:
     """Return the reading of codes that the documentation lists as ranges."""
     if not (code.startswith("EGW") and code[3:].isdecimal()):
@@ -173,16 +184,29 @@ def _ranged(code: str) -> tuple[type[KisError], str] | None:
     if 101 <= number <= 132:
         return BadCredentials, "KIS does not accept the appkey or its secret: check both settings"
     if 206 <= number <= 210:
-        return NotPermitted, "this appkey may not use the API: check its registration at KIS"
+        return NotPermitted, "this appkey may not use the API: " + _REGISTRATION
     if 300 <= number <= 399:
         return VenueBusy, "the request was lost between gateway and ledger"
     return VenueBusy, "the gateway refused with a code that is not documented"
 
 
+def _expired(text: str) -> tuple[type[KisError], str] | None:
+    """Return the reading of a text that speaks of an end, under whatever code; tokens have theirs.
+
+    The code of a registration that has expired is not published.
+    """
+    if any(word in text for word in ("만료", "해지")):
+        return NotPermitted, "the registration has ended: " + _REGISTRATION
+    return None
+
+
 OPS_QUERY: dict[str, tuple[type[KisError], str]] = {
     "OPSQ0002": (RequestRefused, "no such service"),
     "OPSQ1002": (VenueBusy, "the order system has no session left"),
-    "OPSQ2000": (BadCredentials, "the account is not bound to this appkey"),
+    "OPSQ2000": (
+        BadCredentials,
+        "the account is not bound to this appkey: check ONETAPE_KIS_ACCOUNT",
+    ),
     "OPSQ2001": (RequestRefused, "a field of the request is not accepted"),
     "OPSQ2002": (RequestRefused, "a field of the request has a wrong length"),
 }
@@ -197,6 +221,7 @@ def gateway_error(code: str, text: str, *, changes: bool) -> KisError:
     kind, why = (
         _GATEWAY.get(code)
         or OPS_QUERY.get(code)
+        or _expired(text)
         or _ranged(code)
         or (VenueBusy, "KIS refused with a code that is not documented")
     )

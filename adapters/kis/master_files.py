@@ -82,7 +82,9 @@ class MasterFiles:
 
     async def _download(self) -> Archives:
         """Return the archives by name. Raises VenueBusy and BadInput; NXT's may be missing."""
-        connections = Connections(self._url, self._timing, self._timeout_ns)
+        connections = Connections(
+            self._url, self._timing, self._timeout_ns, "ONETAPE_KIS_MASTER_URL"
+        )
         try:
             archives = {name: await self._fetch(connections, name) for name in FILES.values()}
             try:

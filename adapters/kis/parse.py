@@ -29,6 +29,8 @@ from adapters.kis.requests import Endpoint, Group
 from adapters.kis.ticks import SECOND, Seconds
 
 NOTHING_TO_SHOW = "KIOK0560"
+NO_SUCH_METHOD = 501
+"""HTTP status of a server that has no use for what KIS is asked: it is another one."""
 CONTINUES = frozenset({"F", "M"})
 """``tr_cont`` of an answer with more pages; D, E and empty are the last. The header decides: the
 last page may still carry a context."""
@@ -167,7 +169,7 @@ def read(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: byte
         raise gateway_error(_scalar(message["error_code"]), described, changes=endpoint.changes)
     if endpoint.group is Group.OAUTH and "rt_cd" not in message:
         if status >= 400:
-            raise VenueBusy(f"KIS answered {endpoint.name} with status {status}.")
+            raise _unreadable(endpoint, status, "holds no error_code")
         return _answer(endpoint, message, {}, text)
     result, code = _scalar(message.get("rt_cd")), _scalar(message.get("msg_cd")).strip()
     if not result:
@@ -214,7 +216,7 @@ def _message(endpoint: Endpoint, status: int, body: bytes) -> dict[str, Any]:
 def _unreadable(endpoint: Endpoint, status: int, why: str) -> Exception:
     if endpoint.changes:
         return OutcomeUnknown(f"The answer to {endpoint.name} {why}: its fate is asked.")
-    if status >= 500:
+    if status >= 500 and status != NO_SUCH_METHOD:
         return VenueBusy(f"KIS answered {endpoint.name} with status {status} and no reason.")
     return MalformedAnswer(
         f"The answer to {endpoint.name} {why} (status {status}): check that "

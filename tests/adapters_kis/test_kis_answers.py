@@ -120,6 +120,7 @@ def test_oauth_failures_have_their_own_keys():
         (200, b'{"rt_cd":"0","output":[1,2]}', errors.MalformedAnswer),
         (200, b"\xff", errors.MalformedAnswer),
         (200, b'{"rt_cd":"0"', errors.MalformedAnswer),
+        (501, b"<html>no such method</html>", errors.MalformedAnswer),
     ],
 )
 def test_unreadable_answers(status, body, kind):
@@ -127,6 +128,15 @@ def test_unreadable_answers(status, body, kind):
         read(requests.PRICE, status, {}, body)
     with pytest.raises(errors.OutcomeUnknown):
         read(requests.BUY, status, {}, body)
+
+
+def test_a_registration_that_ended_stops_whatever_its_code():
+    for code in ("EGW09999", "ZZZ00001", ""):
+        error = gateway_error(code, "API 서비스 신청기간이 만료되었습니다.", changes=False)
+        assert type(error) is errors.NotPermitted
+        assert "lasts one year" in str(error)
+    token = gateway_error("EGW00123", "기간이 만료된 token 입니다.", changes=False)
+    assert type(token) is errors.TokenRejected
 
 
 def test_another_server_is_named_by_its_setting():

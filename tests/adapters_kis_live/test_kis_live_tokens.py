@@ -173,7 +173,7 @@ def test_wrong_keys_stop_at_once_and_are_not_tried_again(tmp_path):
         )
         async with KisHttp(bad, tmp_path, one.said.append, one.fast.timing()) as http:
             for _ in range(3):
-                with pytest.raises(errors.BadCredentials, match="check both settings"):
+                with pytest.raises(errors.BadCredentials, match="check ONETAPE_KIS_APP_SECRET"):
                     await http.ask(PRICE)
         assert one.seen.requests["tokenP"] == 1
 

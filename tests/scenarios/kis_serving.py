@@ -1,11 +1,13 @@
 """The simulated KIS in a thread of its own, for commands that are run as they are typed."""
 
 import asyncio
+import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,52 @@ def kis_serving(*events: object, **more: object) -> Iterator[Served]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
+
+
+class _HandMade(BaseHTTPRequestHandler):
+    """Answers what a test wrote down, by the last part of the path; "" stands for all others."""
+
+    answers: Mapping[str, tuple[int, object]]
+    seen: list[str]
+
+    def do_GET(self) -> None:
+        length = int(self.headers.get("content-length") or 0)
+        self.seen.append(f"{self.path} {self.headers} {self.rfile.read(length)!r}")
+        name = self.path.partition("?")[0].rpartition("/")[2]
+        status, told = self.answers.get(name, self.answers.get("", (404, {})))
+        body = told if isinstance(told, bytes) else json.dumps(told).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def hand_made(answers: Mapping[str, tuple[int, object]]) -> Iterator[tuple[str, list[str]]]:
+    """Serve answers (status, body) by service; gives the address and what was asked."""
+    seen: list[str] = []
+    kind = type("Made", (_HandMade,), {"answers": answers, "seen": seen})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", seen
+    finally:
+        server.shutdown()
+        thread.join(5)
+        server.server_close()
+
+
+TOKEN = {"access_token": "made-token", "token_type": "Bearer", "expires_in": 86_400}
+
+
+def refused(code: str, text: str) -> tuple[int, object]:
+    """Return a gateway's refusal."""
+    return 500, {"rt_cd": "1", "msg_cd": code, "msg1": text}

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
-from kis_serving import kis_serving
+from kis_serving import TOKEN, hand_made, kis_serving, refused
 
 from catalog.layout import file_span
 from catalog.read import stream_tables
@@ -93,7 +93,7 @@ def test_minutes_come_in_pages_are_stamped_at_their_close_and_asked_once(kis, ho
     assert values["rows_added"] == 381
     assert closes(home) == [(n + 1, 10_000 + n) for n in numbers]
     assert kis.requests["inquire-time-dailychartprice"] == 4
-    assert kis.requests["inquire-price"] == 0
+    assert kis.requests["inquire-price"] == 1  # without a key: is this KIS?
     again = pull(capsys, CODE, *PRICES)
     assert (again["rows_added"], again["requests"]) == (0, 0)
     assert kis.requests["inquire-time-dailychartprice"] == 4
@@ -260,6 +260,71 @@ def test_a_missing_key_is_named(kis, home, capsys, monkeypatch, name):
     monkeypatch.delenv(f"ONETAPE_KIS_{name}")
     error = pull(capsys, CODE, *YEAR, code=2)["error"]
     assert f"ONETAPE_KIS_{name} is not set" in error
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("APP_KEY", "two words here"),
+        ("APP_SECRET", '"quoted-secret"'),
+        ("ACCOUNT", "1234-5678"),
+        ("HTS_ID", "no id at all"),
+        ("ENV", "paper"),
+        ("REST_URL", "127.0.0.1:80"),
+    ],
+)
+def test_a_malformed_setting_is_named_and_not_shown(kis, home, capsys, monkeypatch, name, text):
+    monkeypatch.setenv(f"ONETAPE_KIS_{name}", text)
+    error = pull(capsys, CODE, *YEAR, code=2)["error"]
+    assert error.startswith(f"ONETAPE_KIS_{name} ")
+    assert text not in error or name == "ENV"
+
+
+NO_KEY = {"inquire-price": refused("EGW00121", "no token"), "tokenP": (200, TOKEN)}
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ({"": refused("EGW02004", "실전투자 TR 이 아닙니다.")}, "ONETAPE_KIS_ENV"),
+        ({"": refused("EGW00207", "no right")}, "lasts one year"),
+        ({"": refused("EGW09999", "API 서비스 신청기간이 만료되었습니다.")}, "has ended"),
+        ({"tokenP": (403, {"error_code": "EGW00103", "error_description": "x"})}, "has expired"),
+        ({"tokenP": (403, {"error_code": "EGW00105", "error_description": "x"})}, "_APP_SECRET"),
+        ({"tokenP": (200, {"access_token": ""})}, "no token with a lifetime"),
+        ({"tokenP": (404, b"<html>")}, "ONETAPE_KIS_REST_URL"),
+        ({"": (200, b"<html>")}, "ONETAPE_KIS_REST_URL"),
+    ],
+)
+def test_what_people_must_act_on_is_one_sentence(kis, home, capsys, monkeypatch, answers, words):
+    with hand_made(NO_KEY | answers) as (url, seen):
+        monkeypatch.setenv("ONETAPE_KIS_REST_URL", url)
+        error = pull(capsys, CODE, *YEAR, code=1)["error"]
+    assert words in error
+    assert error.endswith(".")
+    assert not error.endswith("..")
+    assert not any(kis.settings[f"ONETAPE_KIS_{name}"] in error for name in ("APP_KEY", "HTS_ID"))
+    assert sum("tokenP" in each for each in seen) <= 1
+    assert not (home / "catalog" / "data").exists()
+
+
+@pytest.mark.parametrize("content", [{"": (501, b"<html>")}, {"": (200, {"status": "up"})}, None])
+def test_another_server_is_told_at_once_and_gets_no_key(kis, home, capsys, monkeypatch, content):
+    with hand_made(content or {}) as (url, seen):
+        place = url if content else "http://127.0.0.1:1"
+        monkeypatch.setenv("ONETAPE_KIS_REST_URL", place)
+        error = pull(capsys, CODE, *YEAR, code=1)["error"]
+    assert place in error
+    assert "ONETAPE_KIS_REST_URL" in error
+    assert not any(kis.settings["ONETAPE_KIS_APP_KEY"] in each for each in seen)
+
+
+def test_a_token_that_cannot_be_kept_is_one_sentence(kis, home, capsys):
+    home.mkdir()
+    (home / "tokens").touch()
+    error = pull(capsys, CODE, *YEAR, code=2)["error"]
+    assert "cannot be kept" in error
+    assert "ONETAPE_HOME" in error
 
 
 def test_codes_are_read_from_files(tmp_path):
