@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from kis_market import WHO
+from kis_market import WHO, Wall, server_of
 
 from scenarios.venues.kis.server import KisServer
 
@@ -24,6 +24,19 @@ async def served(server: KisServer):
             yield KisClient(server, http)
     finally:
         await server.stop()
+
+
+def with_client(check, *events, logged_in=True, now=10, **more) -> None:
+    """Run ``check(client, wall)`` against a server that has played ``now`` seconds."""
+
+    async def run():
+        wall = Wall()
+        async with served(server_of(*events, wall=wall, now=now, **more)) as client:
+            if logged_in:
+                await client.log_in()
+            await check(client, wall)
+
+    asyncio.run(run())
 
 
 class KisClient:

@@ -285,6 +285,18 @@ def test_only_what_is_wanted_is_made_and_values_are_those_of_the_moment():
     assert not [each for each in told if each.tr_id == BOOK]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "operation", "market_class"),
+    [(5, "20", "2"), (23_100, "21", "2"), (26_000, "30", "3")],
+)
+def test_a_trade_tells_the_phase_it_was_made_in(seconds, operation, market_class):
+    exchange = exchange_of(trade(seconds, 10_000, 5, None), now=0)
+    exchange.wanted = {(TRADE, CODE)}
+    exchange.advance(at(26_100))
+    (told,) = [each.record for each in exchange.drain() if each.tr_id == TRADE]
+    assert (told[34], told[46]) == (operation, market_class)
+
+
 def test_before_the_open_expected_prices_are_told():
     exchange = exchange_of(now=-1_900)
     exchange.wanted = EVERYTHING
@@ -293,6 +305,7 @@ def test_before_the_open_expected_prices_are_told():
     assert [each.record[3] for each in told if each.tr_id == STATUS] == ["110"]
     assert {each.record[2] for each in told if each.tr_id == BOOK} == {"B"}
     assert {each.record[2] for each in told if each.tr_id == EXPECTED} == {str(BASE)}
+    assert {each.record[34] for each in told if each.tr_id == EXPECTED} == {"10"}
 
 
 def test_an_exchange_that_refuses_afterwards_says_so_and_frees_the_cash():

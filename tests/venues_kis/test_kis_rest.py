@@ -1,4 +1,4 @@
-"""REST of the simulated KIS over loopback: gateway, quotations, account services, REST faults."""
+"""REST of the simulated KIS over loopback: gateway, account services, REST faults."""
 
 import asyncio
 import io
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import aiohttp
 import pytest
-from kis_client import QUOTATIONS, TRADING, KisClient, served
+from kis_client import QUOTATIONS, TRADING, KisClient, with_client
 from kis_market import CODE, WHO, Wall, account_of, quote, server_of, trade
 from yarl import URL
 
@@ -15,19 +15,6 @@ from scenarios.venues.kis.personality import Environment
 
 MORNING = [quote(1), trade(2, 10_000, 5), trade(3, 9_990, 6, buyer_initiated=False), quote(4)]
 CODES = tuple(f"9900{i:02d}" for i in range(1, 41))
-
-
-def with_client(check, *events, logged_in=True, now=10, **more) -> None:
-    """Run ``check(client, wall)`` against a server that has played ``now`` seconds."""
-
-    async def run():
-        wall = Wall()
-        async with served(server_of(*events, wall=wall, now=now, **more)) as client:
-            if logged_in:
-                await client.log_in()
-            await check(client, wall)
-
-    asyncio.run(run())
 
 
 def test_tokens_one_a_minute_the_same_for_six_hours_and_refused_when_expired():
@@ -194,124 +181,6 @@ def test_every_reply_is_marked_as_a_simulators_and_tells_the_market_time():
     with_client(check)
 
 
-def test_prices_are_texts_of_the_played_market():
-    async def check(client: KisClient, _wall):
-        body = await client.quotation("inquire-price", "FHKST01010100", input_iscd=CODE)
-        price = body["output"]
-        assert body["msg_cd"] == "MCA00000"
-        assert len(body["msg1"]) == 80
-        assert all(isinstance(value, str) for value in price.values())
-        names = ("stck_prpr", "prdy_vrss", "prdy_vrss_sign", "acml_vol", "stck_oprc", "stck_hgpr")
-        assert [price[name] for name in names] == ["9990", "-10", "5", "11", "10000", "10000"]
-        names = ("stck_lwpr", "stck_mxpr", "stck_llam", "stck_sdpr", "aspr_unit")
-        assert [price[name] for name in names] == ["9990", "13000", "7000", "10000", "10"]
-        unknown = await client.quotation("inquire-price", "FHKST01010100", input_iscd="000000")
-        assert unknown["rt_cd"] == "2"
-        assert unknown["msg1"].rstrip() == "ERROR : INPUT INVALID_CHECK_FID_INPUT_ISCD"
-
-    with_client(check, *MORNING)
-
-
-def test_books_trades_and_bars():
-    async def check(client: KisClient, _wall):
-        book = await client.quotation(
-            "inquire-asking-price-exp-ccn", "FHKST01010200", input_iscd=CODE
-        )
-        asked = book["output1"]
-        assert (asked["askp1"], asked["bidp1"], asked["askp2"]) == ("10000", "9990", "10010")
-        assert int(asked["total_bidp_rsqn"]) == sum(
-            int(asked[f"bidp_rsqn{i}"]) for i in range(1, 11)
-        )
-        last = await client.quotation("inquire-ccnl", "FHKST01010300", input_iscd=CODE)
-        assert [row["stck_prpr"] for row in last["output"]] == ["9990", "10000"]
-        early = await client.quotation(
-            "inquire-time-itemconclusion", "FHPST01060000", input_iscd=CODE, input_hour_1="090002"
-        )
-        assert [(row["cnqn"], row["acml_vol"]) for row in early["output2"]] == [("5", "5")]
-        minutes = await client.quotation(
-            "inquire-time-itemchartprice", "FHKST03010200", input_iscd=CODE, input_hour_1="100000"
-        )
-        (bar,) = minutes["output2"]
-        assert [bar[f"stck_{name}"] for name in ("oprc", "hgpr", "lwpr", "prpr")] == [
-            "10000",
-            "10000",
-            "9990",
-            "9990",
-        ]
-        assert (bar["stck_cntg_hour"], bar["cntg_vol"]) == ("090000", "11")
-        daily = await client.quotation(
-            "inquire-daily-itemchartprice",
-            "FHKST03010100",
-            input_iscd=CODE,
-            input_date_1="20260301",
-            input_date_2="20260331",
-            period_div_code="D",
-        )
-        (today,) = daily["output2"]
-        names = ("stck_bsop_date", "acml_vol", "prdy_vrss", "prdy_vrss_sign")
-        assert [today[name] for name in names] == ["20260309", "11", "-10", "5"]
-
-    with_client(check, *MORNING)
-
-
-def test_many_prices_are_matched_by_code_and_end_at_a_gap():
-    async def check(client: KisClient, _wall):
-        query = {f"FID_INPUT_ISCD_{i}": code for i, code in enumerate(CODES[:30], 1)}
-        query["FID_INPUT_ISCD_5"] = "000000"
-        path = QUOTATIONS + "intstock-multprice"
-        _, body, _ = await client.get(path, "FHKST11300006", query)
-        codes = [row["inter_shrn_iscd"] for row in body["output"]]
-        assert codes == [*CODES[:4], *CODES[5:30]]
-        assert body["output"][0]["inter2_prpr"] == "9990"
-        assert body["output"][0]["inter2_mxpr"] == "13000"
-        del query["FID_INPUT_ISCD_3"]
-        _, body, _ = await client.get(path, "FHKST11300006", query)
-        assert len(body["output"]) == 2
-
-    with_client(check, *MORNING, codes=CODES)
-
-
-def test_ranks_indices_holidays_and_stock_information():
-    async def check(client: KisClient, _wall):
-        rank = await client.quotation(
-            "volume-rank", "FHPST01710000", cond_scr_div_code="20171", input_iscd="0000"
-        )
-        assert len(rank["output"]) == 30
-        assert (rank["output"][0]["mksc_shrn_iscd"], rank["output"][0]["acml_vol"]) == (CODE, "11")
-        path = "/uapi/domestic-stock/v1/ranking/fluctuation"
-        query = {"fid_cond_scr_div_code": "20170", "fid_rank_sort_cls_code": "1"}
-        _, body, _ = await client.get(path, "FHPST01700000", query)
-        assert body["output"][0]["stck_shrn_iscd"] == CODE
-        index = await client.quotation("inquire-index-price", "FHPUP02100000", input_iscd="0001")
-        assert index["output"]["bstp_nmix_prpr"] == "2499.93"
-        path = QUOTATIONS + "chk-holiday"
-        _, body, _ = await client.get(path, "CTCA0903R", {"BASS_DT": "20260308"})
-        days = [(row["bass_dt"], row["wday_dvsn_cd"], row["opnd_yn"]) for row in body["output"]]
-        assert days[:2] == [("20260308", "01", "N"), ("20260309", "02", "Y")]
-        path = QUOTATIONS + "search-stock-info"
-        _, body, _ = await client.get(path, "CTPF1002R", {"PRDT_TYPE_CD": "300", "PDNO": CODE})
-        assert body["output"]["cptt_trad_tr_psbl_yn"] == "N"
-
-    with_client(check, *MORNING, codes=CODES)
-
-
-def test_interruptions_are_listed():
-    async def check(client: KisClient, wall: Wall):
-        await client.faults({"kind": "vi", "match": CODE, "seconds": 60})
-        name, tr_id = "inquire-vi-status", "FHPST01390000"
-        (row,) = (await client.quotation(name, tr_id, cond_scr_div_code="20139"))["output"]
-        assert (row["mksc_shrn_iscd"], row["cntg_vi_hour"], row["vi_cncl_hour"]) == (
-            CODE,
-            "090010",
-            "",
-        )
-        wall.pass_s(61)
-        (row,) = (await client.quotation(name, tr_id, cond_scr_div_code="20139"))["output"]
-        assert row["vi_cncl_hour"] == "090110"
-
-    with_client(check, *MORNING)
-
-
 def test_an_order_its_number_and_the_ways_it_can_be_refused():
     async def check(client: KisClient, _wall):
         body = await client.order("buy", CODE, 10, 9_980)
@@ -475,6 +344,34 @@ def test_a_lost_reply_leaves_the_order_in_the_books_and_a_blind_repeat_is_seen()
         wall.pass_s(2)
         await client.order("buy", CODE, 5, 9_000)
         assert len((await client.admin())["saw"]["duplicate_orders"]) == 1
+
+    with_client(check, *MORNING)
+
+
+def test_a_lost_request_changes_nothing_and_looks_like_a_lost_reply():
+    async def check(client: KisClient, _wall):
+        await client.faults({"kind": "lost_request", "match": "order-cash"})
+        with pytest.raises(aiohttp.ClientError):
+            await client.order("buy", CODE, 3, 9_000)
+        seen = await client.admin()
+        assert (seen["accounts"][0]["orders"], seen["saw"]["requests"]["order-cash"]) == ([], 1)
+        assert (await client.order("buy", CODE, 3, 9_000))["rt_cd"] == "0"
+        assert (await client.admin())["saw"]["duplicate_orders"] == []
+
+    with_client(check, *MORNING)
+
+
+def test_an_answer_that_shows_nothing_may_be_wrong():
+    async def check(client: KisClient, _wall):
+        await client.order("buy", CODE, 3, 9_000)
+        await client.faults({"kind": "empty_answer", "match": "inquire-psbl-rvsecncl"})
+        query = client.account() | {"INQR_DVSN_1": "0", "INQR_DVSN_2": "0"}
+        path = TRADING + "inquire-psbl-rvsecncl"
+        status, body, _ = await client.get(path, "TTTC0084R", query)
+        assert (status, body["rt_cd"], body["msg_cd"]) == (200, "7", "KIOK0560")
+        assert "output" not in body
+        _, body, _ = await client.get(path, "TTTC0084R", query)
+        assert [row["psbl_qty"] for row in body["output"]] == ["3"]
 
     with_client(check, *MORNING)
 

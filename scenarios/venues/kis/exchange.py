@@ -42,6 +42,11 @@ BREAKER_HALT_S = 20 * 60
 CALL_EVERY_NS = 10 * SECOND_NS
 OPENING_WAIT_NS = SECOND_NS
 _NEVER = 1 << 62
+_OPERATIONS = {
+    Phase.OPENING_AUCTION: "10",
+    Phase.CONTINUOUS: "20",
+    Phase.CLOSING_AUCTION: "21",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +221,8 @@ class Exchange:
         symbol.see_print(trade)
         symbol.see_minute(self.desk.day, trade)
         if (TRADE, symbol.code) in self.wanted:
-            self._emit(TRADE, symbol.code, trade_record(symbol, trade, self._market_class()))
+            classes = self.operation, self._market_class()
+            self._emit(TRADE, symbol.code, trade_record(symbol, trade, *classes))
         self._apply(matches)
         self._open(symbol)
         self.desk.trigger(symbol, trade.price, self._apply)
@@ -363,14 +369,15 @@ class Exchange:
             self._emit(STATUS, symbol.code, status_record(symbol, code, reason))
 
     def _emit_book(self, symbol: Symbol) -> None:
-        code, hour = symbol.code, self._hour_class(symbol)
+        code, hour = symbol.code, self.hour_class(symbol)
         expected = self.expected(symbol)
         if (BOOK, code) in self.wanted:
             market_class = self._market_class()
             record = book_record(symbol, self.now_ns, hour, expected, market_class)
             self._emit(BOOK, code, record)
         if expected[0] and (EXPECTED, code) in self.wanted:
-            self._emit(EXPECTED, code, expected_record(symbol, self.now_ns, hour, expected))
+            record = expected_record(symbol, self.now_ns, hour, expected, self.operation)
+            self._emit(EXPECTED, code, record)
 
     def _emit_index(self) -> None:
         if self.now_ns - self._index_ns < SECOND_NS:
@@ -399,12 +406,19 @@ class Exchange:
     def _in_call(self, symbol: Symbol) -> bool:
         return symbol.in_vi or self.is_call_everywhere
 
-    def _hour_class(self, symbol: Symbol) -> str:
+    def hour_class(self, symbol: Symbol) -> str:
+        """Return HOUR_CLS_CODE: continuous trading, or which kind of auction."""
         if self.phase is Phase.OPENING_AUCTION:
             return PRE_OPEN_HOUR
         if self._in_call(symbol):
             return AUCTION_HOUR
         return CONTINUOUS_HOUR if self.phase is Phase.CONTINUOUS else AFTER_HOUR
 
+    @property
+    def operation(self) -> str:
+        """Return NEW_MKOP_CLS_CODE: before the open, in session or after the close."""
+        return _OPERATIONS.get(self.phase, "30")
+
     def _market_class(self) -> str:
-        return "3" if self.phase is Phase.AFTER_MARKET else "2"
+        """Return MARKET_CLS_CODE."""
+        return {Phase.CLOSE_PRICE: "5", Phase.AFTER_MARKET: "3"}.get(self.phase, "2")

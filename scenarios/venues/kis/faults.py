@@ -18,6 +18,7 @@ from strategies.errors import BadInput
 class FaultKind(StrEnum):
     """Everything that can go wrong."""
 
+    LOST_REQUEST = "lost_request"
     LOST_REPLY = "lost_reply"
     LATE_REPLY = "late_reply"
     GARBAGE_REPLY = "garbage_reply"
@@ -25,6 +26,7 @@ class FaultKind(StrEnum):
     UNKNOWN_OUTCOME = "unknown_outcome"
     EARLY_LIMIT = "early_limit"
     LEDGER_BUSY = "ledger_busy"
+    EMPTY_ANSWER = "empty_answer"
     REFUSED_ORDER = "refused_order"
     REJECTED_ORDER = "rejected_order"
     TOKEN_EXPIRY = "token_expiry"  # noqa: S105 - the name of a fault

@@ -9,8 +9,9 @@ from datetime import date, timedelta
 
 from scenarios.venues.kis.answers import InputError, Reply, Row, good, needed
 from scenarios.venues.kis.exchange import Exchange
-from scenarios.venues.kis.market_time import hms
+from scenarios.venues.kis.market_time import MINUTE_NS, hms
 from scenarios.venues.kis.matching import Level
+from scenarios.venues.kis.phases import AUCTIONS, Phase
 from scenarios.venues.kis.records import index_record, ratio, sign_of
 from scenarios.venues.kis.symbols import DEPTH, DayBar, Symbol
 
@@ -22,6 +23,7 @@ ROWS = 30
 DAILY_ROWS = 100
 MINUTE_ROWS = 120
 MULTI = 30
+TRADED_PHASES = frozenset({Phase.CONTINUOUS, *AUCTIONS})
 
 
 def _symbol(exchange: Exchange, query: Query) -> Symbol:
@@ -117,7 +119,7 @@ def asking_price(exchange: Exchange, query: Query) -> Reply:
             levels[f"{name}p{i}"] = str(level.price)
             levels[f"{name}p_rsqn{i}"] = str(level.size)
     levels["total_askp_rsqn"], levels["total_bidp_rsqn"] = map(str, symbol.totals)
-    levels["new_mkop_cls_code"] = "20"
+    levels["new_mkop_cls_code"] = exchange.operation
     expected, quantity = exchange.expected(symbol)
     second = {
         "antc_mkop_cls_code": "311" if expected else "112",
@@ -173,34 +175,67 @@ def trades_by_time(exchange: Exchange, query: Query) -> Reply:
 
 
 def minute_bars(exchange: Exchange, query: Query) -> Reply:
-    """Answer inquire-time-itemchartprice: 30 minutes of today at or before a time."""
-    return _minutes(exchange, query, exchange.desk.day, ROWS)
+    """Answer inquire-time-itemchartprice: 30 minutes of today at or before a time.
+
+    Minutes to come, and the running one before its first trade, are told at the present price;
+    the newest of them repeats the quantity of the minute before it.
+    """
+    symbol, until = _symbol(exchange, query), needed(query, "FID_INPUT_HOUR_1")
+    traded = _traded_minutes(symbol, exchange.desk.day, until)
+    quantity = traded[0]["cntg_vol"] if traded else "0"
+    empty = _empty_minutes(exchange, symbol, until, traded)
+    if empty:
+        empty[0]["cntg_vol"] = quantity
+    return good(*DONE, {"output1": _head(symbol), "output2": [*empty, *traded][:ROWS]})
 
 
 def minute_bars_of_day(exchange: Exchange, query: Query) -> Reply:
     """Answer inquire-time-dailychartprice: 120 minutes of a day at or before a time."""
-    return _minutes(exchange, query, needed(query, "FID_INPUT_DATE_1"), MINUTE_ROWS)
+    symbol, until = _symbol(exchange, query), needed(query, "FID_INPUT_HOUR_1")
+    rows = _traded_minutes(symbol, needed(query, "FID_INPUT_DATE_1"), until)
+    return good(*DONE, {"output1": _head(symbol), "output2": rows[:MINUTE_ROWS]})
 
 
-def _minutes(exchange: Exchange, query: Query, day: str, most: int) -> Reply:
-    symbol = _symbol(exchange, query)
-    until = needed(query, "FID_INPUT_HOUR_1")
-    bars = [bar for bar in symbol.minutes if bar.day == day and bar.time <= until]
-    rows = [
-        {
-            "stck_bsop_date": bar.day,
-            "stck_cntg_hour": bar.time,
-            "stck_prpr": str(bar.close),
-            "stck_oprc": str(bar.open),
-            "stck_hgpr": str(bar.high),
-            "stck_lwpr": str(bar.low),
-            "cntg_vol": str(bar.volume),
-            "acml_tr_pbmn": str(bar.turnover_won),
-        }
-        for bar in bars[: -most - 1 : -1]
-    ]
-    head = _head(symbol)
-    return good(*DONE, {"output1": head, "output2": rows})
+def _traded_minutes(symbol: Symbol, day: str, until: str) -> list[Row]:
+    """Return a day's minutes, newest first; turnover is the day's up to there."""
+    rows, turnover_won = [], 0
+    for bar in symbol.minutes:
+        if bar.day != day or bar.time > until:
+            continue
+        turnover_won += bar.turnover_won
+        prices = (bar.close, bar.open, bar.high, bar.low)
+        rows.append(_minute_row(bar.day, bar.time, prices, bar.volume, turnover_won))
+    return rows[::-1]
+
+
+def _empty_minutes(
+    exchange: Exchange, symbol: Symbol, until: str, traded: Sequence[Row]
+) -> list[Row]:
+    """Return the minutes from the running one to ``until`` without a trade, newest first."""
+    if exchange.day is None or exchange.phase not in TRADED_PHASES or not traded:
+        return []
+    last = min(until, hms(exchange.day.close_ns))
+    rows, now_ns = [], exchange.now_ns // MINUTE_NS * MINUTE_NS
+    while hms(now_ns) <= last:
+        if hms(now_ns) > traded[0]["stck_cntg_hour"]:
+            prices = (symbol.price,) * 4
+            turnover_won = symbol.day.turnover_won
+            rows.append(_minute_row(exchange.desk.day, hms(now_ns), prices, 0, turnover_won))
+        now_ns += MINUTE_NS
+    return rows[::-1]
+
+
+def _minute_row(
+    day: str, time: str, prices: tuple[int, int, int, int], volume: int, turnover_won: int
+) -> Row:
+    names = ("stck_prpr", "stck_oprc", "stck_hgpr", "stck_lwpr")
+    return {
+        "stck_bsop_date": day,
+        "stck_cntg_hour": time,
+        **{name: str(each) for name, each in zip(names, prices, strict=True)},
+        "cntg_vol": str(volume),
+        "acml_tr_pbmn": str(turnover_won),
+    }
 
 
 def _head(symbol: Symbol) -> Row:
@@ -262,18 +297,20 @@ def many_prices(exchange: Exchange, query: Query) -> Reply:
     # Pairs must be contiguous: what stands behind a gap is not looked at.
     last = codes.index("") if "" in codes else MULTI
     known = (exchange.symbols.get(code) for code in codes[:last])
-    return _rows([_snapshot(symbol) for symbol in known if symbol is not None])
+    return _rows([_snapshot(exchange, symbol) for symbol in known if symbol is not None])
 
 
-def _snapshot(symbol: Symbol) -> Row:
+def _snapshot(exchange: Exchange, symbol: Symbol) -> Row:
     day, (low, high) = symbol.day, symbol.limits
+    expected, quantity = exchange.expected(symbol)
+    expected_move = expected - symbol.base if expected else 0
     ask = symbol.book.asks[0] if symbol.book.asks else Level(0, 0)
     bid = symbol.book.bids[0] if symbol.book.bids else Level(0, 0)
     moved = symbol.price - symbol.base
     return {
         "kospi_kosdaq_cls_name": symbol.market,
         "mrkt_trtm_cls_name": "",
-        "hour_cls_code": "0",
+        "hour_cls_code": exchange.hour_class(symbol),
         "inter_shrn_iscd": symbol.code,
         "inter_kor_isnm": symbol.name,
         "inter2_prpr": str(symbol.price),
@@ -295,10 +332,10 @@ def _snapshot(symbol: Symbol) -> Row:
         "total_bidp_rsqn": str(symbol.totals[1]),
         "inter2_prdy_clpr": str(symbol.base),
         "inter2_sdpr": str(symbol.base),
-        "intr_antc_cntg_vrss": "0",
-        "intr_antc_cntg_vrss_sign": "3",
-        "intr_antc_cntg_prdy_ctrt": "0.00",
-        "intr_antc_vol": "0",
+        "intr_antc_cntg_vrss": str(expected_move),
+        "intr_antc_cntg_vrss_sign": sign_of(symbol, expected or symbol.base),
+        "intr_antc_cntg_prdy_ctrt": ratio(expected_move, symbol.base, 100),
+        "intr_antc_vol": str(quantity),
     }
 
 

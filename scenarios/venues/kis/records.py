@@ -49,7 +49,9 @@ def _against(price: int, reference: int) -> tuple[str, str]:
     return ("2" if difference > 0 else "5" if difference < 0 else "3"), str(difference)
 
 
-def trade_record(symbol: Symbol, trade: Print, market_class: str = "2") -> Record:
+def trade_record(
+    symbol: Symbol, trade: Print, operation: str = "20", market_class: str = "2"
+) -> Record:
     """Return the 47 fields of H0STCNT0 for a trade that the symbol has counted."""
     day, price = symbol.day, trade.price
     ask = symbol.book.asks[0] if symbol.book.asks else Level(0, 0)
@@ -66,7 +68,7 @@ def trade_record(symbol: Symbol, trade: Print, market_class: str = "2") -> Recor
         *(day.open_time, *_against(price, day.open)),
         *(day.high_time, *_against(price, day.high)),
         *(day.low_time, *_against(price, day.low)),
-        *(ymd(trade.ts_ns), "20", "Y" if symbol.halted else "N"),
+        *(ymd(trade.ts_ns), operation, "Y" if symbol.halted else "N"),
         *(str(ask.size), str(bid.size), str(symbol.totals[0]), str(symbol.totals[1])),
         ratio(day.volume, symbol.listed_shares, 100),
         *("0", "0.00", CONTINUOUS_HOUR, "", str(symbol.vi_reference), market_class),
@@ -104,12 +106,12 @@ def _ten(levels: Sequence[Level]) -> tuple[Level, ...]:
 
 
 def expected_record(
-    symbol: Symbol, ts_ns: int, hour_class: str, expected: tuple[int, int]
+    symbol: Symbol, ts_ns: int, hour_class: str, expected: tuple[int, int], operation: str = "20"
 ) -> Record:
     """Return the 46 fields of H0STANC0: a trade's first 45 with the expected price, and one."""
     price, quantity = expected
     trade = Print(ts_ns, symbol.code, price, quantity, None)
-    fields = list(trade_record(symbol, trade))[:45]
+    fields = list(trade_record(symbol, trade, operation))[:45]
     fields[43] = hour_class
     return (*fields, "")
 

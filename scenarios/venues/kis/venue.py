@@ -123,6 +123,8 @@ class Venue:
         self.move(wall_ns)
         name = request.path.rsplit("/", 1)[-1]
         self.witness.see_request(wall_ns, name)
+        if self.faults.take(FaultKind.LOST_REQUEST, request.path):
+            return Reply(500, {}, is_lost=True)
         reply = self._oauth(request, wall_ns)
         if reply is None:
             reply = self._service(request, wall_ns)
@@ -261,6 +263,9 @@ class Venue:
         account = self._account(customer, given)
         if account is None:
             return failed("OPSQ2000", "ERROR : INPUT INVALID_CHECK_ACNO", rt_cd="2")
+        if service.method == "GET" and self.faults.take(FaultKind.EMPTY_ANSWER, request.path):
+            # One project recorded this form of "nothing to show" on a balance that had rows.
+            return failed(*trading.EMPTY, rt_cd="7")
         if service.name == "inquire-daily-ccld":
             self.witness.see_lookup(account.number)
         is_order = service.name == "order-cash"
