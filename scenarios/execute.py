@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -32,13 +32,18 @@ ROOMS = ("strategies", "adapters", "catalog", "scenarios")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a finished run came to; ``elapsed_s`` is wall time of the replay alone."""
+    """What a finished run came to; ``elapsed_s`` is wall time of the run alone.
+
+    ``more`` is what runs on this kind of venue say besides.
+    """
 
     run_id: str
     digest: str
     head: str
     result: ReplayResult
     elapsed_s: float
+    on: str = "replay"
+    more: Mapping[str, object] = field(default_factory=dict)
 
     def summary(self) -> dict[str, object]:
         """Return what `onetape run --json` gives, the report's path aside."""
@@ -46,7 +51,7 @@ class Outcome:
         return {
             "run_id": self.run_id,
             "status": "ended",
-            "on": "replay",
+            "on": self.on,
             "digest": self.digest,
             "head": self.head,
             "decisions": result.decisions,
@@ -58,6 +63,7 @@ class Outcome:
             "events_per_s": round(result.deliveries / max(self.elapsed_s, 1e-9)),
             "pnl": {code: f"{amount:f}" for code, amount in result.pnl.items()},
             "balances": result.balances,
+            **self.more,
         }
 
 
@@ -88,14 +94,14 @@ def run_replay(
     return outcome
 
 
-def manifest(universe: Universe) -> Manifest:
-    """Describe a run before it begins."""
+def manifest(universe: Universe, on: str = "replay") -> Manifest:
+    """Describe a run before it begins; ``on`` is what it runs on."""
     scenario = universe.scenario
     now_ns = time.time_ns()
     return Manifest(
         run_id=make_run_id(scenario.name, now_ns, secrets.randbits(16)),
         scenario=scenario.name,
-        mode="replay",
+        mode=on,
         config=scenario.canonical,
         folder="" if scenario.folder is None else str(scenario.folder),
         code_version=code_version(universe),

@@ -10,7 +10,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -35,7 +35,10 @@ SEED_MAX = (1 << 63) - 1
 
 
 class VenueTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """One ``[venues.NAME]`` table."""
+    """One ``[venues.NAME]`` table.
+
+    ``limits``: numbers of the venue's protocol in place of the adapter's own, for live runs.
+    """
 
     balances: list[str]
     latency_ms: Decimal = Decimal(5)
@@ -44,6 +47,7 @@ class VenueTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
     taker_bps: Decimal | None = None
     sell_tax_bps: Decimal | None = None
     leverage: int | None = None
+    limits: dict[str, Any] = {}
 
 
 class StrategyTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -196,12 +200,30 @@ def _scenario(raw: dict[str, Any], place: _Place, folder: Path | None) -> Scenar
     start, end = (_time_ns(getattr(table, key), key, place) for key in ("start", "end"))
     if start is not None and end is not None and end <= start:
         raise BadInput(f"{place.of(['end'])}: the window is empty; end must be after start.")
+    return Scenario(table, folder, start, end, _canonical(table), place.source)
+
+
+def _canonical(table: ScenarioTable) -> str:
+    """Return a scenario as JSON; what is not used says nothing, so that old hashes stay."""
     canonical = msgspec.to_builtins(table)
     canonical.pop("chunk_rows")
     if table.report is None:
         canonical.pop("report")
-    encoded = msgspec.json.encode(canonical, order="deterministic").decode()
-    return Scenario(table, folder, start, end, encoded, place.source)
+    for venue in canonical["venues"].values():
+        if not venue["limits"]:
+            venue.pop("limits")
+    return msgspec.json.encode(canonical, order="deterministic").decode()
+
+
+def with_balances(scenario: Scenario, balances: Mapping[str, Sequence[str]]) -> Scenario:
+    """Return a scenario whose venues of these names begin with other money."""
+    table = scenario.table
+    venues = {
+        name: msgspec.structs.replace(venue, balances=list(balances.get(name, venue.balances)))
+        for name, venue in table.venues.items()
+    }
+    table = msgspec.structs.replace(table, venues=venues)
+    return replace(scenario, table=table, canonical=_canonical(table))
 
 
 def _not_finite(node: object, path: list[str | int]) -> list[str | int] | None:

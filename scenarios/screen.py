@@ -8,10 +8,17 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+
+def seoul(ts_ns: int) -> str:
+    """Return UTC nanoseconds as date and time in Seoul, with the zone's name."""
+    return f"{datetime.fromtimestamp(ts_ns // 1_000_000_000, ZoneInfo('Asia/Seoul')):%F %T} KST"
 
 
 class Advance:

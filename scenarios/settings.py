@@ -28,6 +28,11 @@ class Settings:
         return self.home / "downloads"
 
     @property
+    def kis_folder(self) -> Path:
+        """Where KIS's token and master files are kept between runs."""
+        return self.home / "kis"
+
+    @property
     def reports(self) -> Path:
         """Where reports are written."""
         return self.home / "reports"

@@ -1,0 +1,65 @@
+"""Why and when a live run ends: a signal, its time, or a failure; the first reason stands.
+
+Rule: asking twice is told apart from asking once: a second signal does not wait for the venue.
+"""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Ending:
+    """The end of one run; to be used within one event loop."""
+
+    def __init__(self) -> None:
+        self._over = asyncio.Event()
+        self._now = asyncio.Event()
+        self.reason = ""
+        self.signal: signal.Signals | None = None
+        self.failure: BaseException | None = None
+
+    def end(self, reason: str) -> None:
+        """End the run for a reason."""
+        if not self._over.is_set():
+            self.reason = reason
+            self._over.set()
+
+    def fail(self, failure: BaseException) -> None:
+        """End the run because something failed; the first failure stands."""
+        if self.failure is None:
+            self.failure = failure
+        self.end("it failed")
+
+    def hurry(self) -> None:
+        """Wait for nothing any more."""
+        self._now.set()
+
+    async def over(self) -> None:
+        """Wait until the run is to end."""
+        await self._over.wait()
+
+    async def hurried(self) -> None:
+        """Wait until nothing is to be waited for."""
+        await self._now.wait()
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """End the run at SIGINT or SIGTERM while the block runs; at once with the second one."""
+        loop = asyncio.get_running_loop()
+
+        def asked(number: signal.Signals) -> None:
+            if self.signal is not None:
+                self.hurry()
+            self.signal = number
+            self.end(f"{number.name} asked for it")
+
+        for number in STOP_SIGNALS:
+            loop.add_signal_handler(number, asked, number)
+        try:
+            yield
+        finally:
+            for number in STOP_SIGNALS:
+                loop.remove_signal_handler(number)

@@ -1,0 +1,142 @@
+"""What a scenario's names mean at a venue rather than in a catalog.
+
+Rule: the same universe as on replay, without a tape: instruments come from the venue, every
+stream that the venue can give is there, and the window is the run's own.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from nautilus_trader.model import BarAggregation, BarType, InstrumentId
+
+from catalog.store import Instrument
+from scenarios.scenario import Scenario
+from scenarios.simulated_venues import market_of
+from scenarios.wiring import (
+    Topic,
+    Universe,
+    heard_by,
+    in_their_currency,
+    load_classes,
+    prove,
+    traded_by,
+    venue_spec,
+    venue_tables,
+)
+from strategies.arithmetic import arithmetic
+from strategies.errors import BadInput
+from strategies.markets.instruments import facts_of
+from strategies.ports import StreamKind
+
+BAR_STEPS = frozenset(
+    {
+        BarAggregation.SECOND,
+        BarAggregation.MINUTE,
+        BarAggregation.HOUR,
+        BarAggregation.DAY,
+    }
+)
+
+
+def named_codes(scenario: Scenario, venue: str) -> list[str] | None:
+    """Return the symbols a scenario names on a venue; None where a pattern needs the whole list."""
+    names = dict.fromkeys(name for each in scenario.table.strategies for name in each.instruments)
+    if any(re.search(r"[*?\[]", name) for name in names):
+        return None
+    return [name.rpartition(".")[0] for name in names if name.rpartition(".")[2] == venue]
+
+
+def matched_codes(scenario: Scenario, venue: str, listed: Sequence[str]) -> list[str]:
+    """Return the listed symbols that a scenario's names and patterns mean, in listed order."""
+    patterns = [name for each in scenario.table.strategies for name in each.instruments]
+    return [
+        code for code in listed if any(fnmatchcase(f"{code}.{venue}", each) for each in patterns)
+    ]
+
+
+def resolve_live(
+    scenario: Scenario,
+    known: Mapping[InstrumentId, Instrument],
+    base_prices_raw: Mapping[InstrumentId, int],
+    start_ns: int,
+    end_ns: int,
+) -> Universe:
+    """Return the universe of a run from ``start_ns`` until ``end_ns`` (market time, UTC).
+
+    ``known`` are the venue's instruments, ``base_prices_raw`` what their day's price limits are
+    counted from. Raises BadInput.
+    """
+    classes = load_classes(scenario)
+    with arithmetic():
+        traded = {
+            table.name: traded_by(table, known, scenario) for table in scenario.table.strategies
+        }
+        topics = {
+            table.name: heard_by(
+                classes[table.name],
+                table.name,
+                [
+                    live_topic(text, instrument_id, scenario)
+                    for instrument_id in traded[table.name]
+                    for text in table.streams
+                ],
+                scenario,
+            )
+            for table in scenario.table.strategies
+        }
+        order = dict.fromkeys(i for ids in traded.values() for i in ids)
+        specs = {
+            name: venue_spec(name, table, scenario) for name, table in venue_tables(scenario, order)
+        }
+        markets = {
+            name: in_their_currency(
+                market_of(spec, start_ns, end_ns),
+                spec,
+                [known[i] for i in order if i.venue.value == name],
+                scenario,
+            )
+            for name, spec in specs.items()
+        }
+        universe = Universe(
+            scenario=scenario,
+            start_ns=start_ns,
+            end_ns=end_ns,
+            venues=specs,
+            markets=markets,
+            instruments={i: known[i] for i in order},
+            facts={
+                i: replace(
+                    facts_of(known[i], markets[i.venue.value]),
+                    base_price_raw=base_prices_raw.get(i),
+                )
+                for i in order
+            },
+            streams=(),
+            prints=(),
+            traded=traded,
+            topics=topics,
+            classes=classes,
+            slices={},
+            moved_by={},
+        )
+        prove(universe)
+    return universe
+
+
+def live_topic(text: str, instrument_id: InstrumentId, scenario: Scenario) -> Topic:
+    """Read "trades", "quotes" or a bar step; raises BadInput for what no venue streams."""
+    if text in {StreamKind.TRADES, StreamKind.QUOTES}:
+        return StreamKind(text), str(instrument_id), instrument_id
+    topic = f"{instrument_id}-{text}-LAST-EXTERNAL"
+    try:
+        bar_type = BarType.from_str(topic)
+    except (ValueError, RuntimeError):
+        bar_type = None
+    if bar_type is None or bar_type.spec.aggregation not in BAR_STEPS:
+        raise BadInput(
+            f"{scenario.source}: {text!r} cannot be had live; write trades, quotes, or bars by "
+            "their step such as 1-MINUTE or 1-DAY."
+        )
+    return StreamKind.BARS, str(bar_type), instrument_id
