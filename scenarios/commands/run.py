@@ -1,12 +1,15 @@
 """`onetape run`: a scenario from its file to its report."""
 
 import argparse
+import os
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from nautilus_trader.model import Currency
 
+from scenarios.consent import FLAG
 from scenarios.execute import run_replay
 from scenarios.scenario import Scenario, find_scenario, load_scenario
 from scenarios.screen import Screen
@@ -16,6 +19,7 @@ from strategies.errors import BadInput
 EXAMPLE = """example:
   onetape run demo
   onetape run my_scenario.toml --set strategies.sma.params.fast=5 --from 2026-03-09T09:00:00+09:00
+  onetape run my_scenario.toml --on live
 """
 COUNTS = ("decisions", "orders", "fills", "refusals", "events")
 MODES = ("replay", "latency", "paper", "live")
@@ -27,7 +31,7 @@ def register(commands: Any, shared: argparse.ArgumentParser) -> None:
         "run",
         parents=[shared],
         help="run a scenario",
-        description="Run a scenario on recorded data and write its journal and report.",
+        description="Run a scenario on recorded data, or trade it live, and write its journal.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -38,20 +42,41 @@ def register(commands: Any, shared: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--from", dest="start", metavar="TIME", help="start, with its zone")
     parser.add_argument("--to", dest="end", metavar="TIME", help="end (exclusive), with its zone")
+    parser.add_argument(
+        FLAG, dest="consent", action="store_true", help="agree that --on live trades real money"
+    )
     parser.add_argument("--no-report", action="store_true", help="write no HTML report")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Run the scenario; 0 when it ended."""
-    if args.on != "replay":
+    if args.on not in {"replay", "live"}:
         raise BadInput(
-            f"--on {args.on} needs the live adapters, which this version does not have; "
-            "use --on replay."
+            f"--on {args.on} is not in this version; use --on replay, or --on live against a "
+            "simulated venue (onetape venue kis)."
         )
     scenario = load_scenario(find_scenario(args.scenario), args.set, (args.start, args.end))
-    run_and_show(scenario, read_settings(), screen, with_report=not args.no_report)
+    if args.on == "live":
+        trade_and_show(scenario, read_settings(), screen, consent=args.consent)
+    else:
+        run_and_show(scenario, read_settings(), screen, with_report=not args.no_report)
     return 0
+
+
+def trade_and_show(
+    scenario: Scenario, settings: Settings, screen: Screen, *, consent: bool
+) -> Mapping[str, object]:
+    """Trade a session at the venue and show what came of it; the JSON object comes last."""
+    from scenarios.live import environment, run_live  # the live node takes a while to load
+
+    environ = environment(os.environ, Path.cwd())
+    outcome = run_live(scenario, settings, environ, screen, consent=consent)
+    summary = outcome.summary()
+    show(summary, screen)
+    screen.line(f"next: onetape journal {summary['run_id']}")
+    screen.result(summary)
+    return summary
 
 
 def run_and_show(

@@ -1,0 +1,388 @@
+"""One run in the engine's live node: built, watched, ended, and its books held to the venue's.
+
+Rule: nothing is decided here. Whatever the venue says beside its orders becomes a message of the
+run; whatever fails ends it, after its orders were asked for and the books compared.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+
+from nautilus_trader.common import Clock, Environment, LoggerConfig, LogLevel
+from nautilus_trader.config import ExecutionClientConfig
+from nautilus_trader.live import (
+    ClientCache,
+    LiveExecutionEngineConfig,
+    LiveNode,
+    LiveNodeBuilder,
+    LiveNodeConfig,
+    LiveRiskEngineConfig,
+    SubmissionRecoveryPolicy,
+)
+from nautilus_trader.model import (
+    ClientOrderId,
+    LiquiditySide,
+    Money,
+    OrderSide,
+    Price,
+    Quantity,
+    TraderId,
+)
+
+from adapters.kis.data_client import KisDataConfig, KisDataFactory
+from adapters.kis.engine_events import Stray
+from adapters.kis.errors import KisError
+from adapters.kis.execution import KisOrders
+from adapters.kis.execution_client import KisExecution, KisExecutionConfig, KisExecutionFactory
+from adapters.kis.order_events import Accepted, Canceled, Filled, OrderKey, Rejected
+from catalog.journal.writer import RunJournal
+from scenarios.ending import Ending
+from scenarios.live_host import COMMIT_EVERY_NS, LiveHost
+from scenarios.live_kis import KisSide
+from scenarios.live_messages import KisMessages
+from scenarios.replay import ReplayResult, profit
+from scenarios.screen import Screen, seoul
+from scenarios.wiring import Universe, compose
+from strategies.arithmetic import arithmetic, reset
+from strategies.errors import InvariantBroken, RunFailed
+from strategies.host.core import Host
+from strategies.host.faults import OnDeciderFailure
+from strategies.market_time import MarketTime
+from strategies.markets import krx
+from strategies.markets.facts import RAW_ONE, MarketFacts
+from strategies.messages import (
+    Fill,
+    KillAction,
+    KillSwitch,
+    NoticeLevel,
+    OrderNamed,
+    OrderState,
+    OrderUpdate,
+    Report,
+)
+from strategies.ports import Kind, message_id
+
+TRADER = TraderId("ONETAPE-001")
+CLIENT = "KIS"
+CONNECT_S = 90.0
+"""KIS may need several tries for a socket and an acknowledgement; what takes longer is told."""
+SETTLE_NS = 30_000_000_000
+STATUS_S = 60.0
+SUBMIT_RATE = "1000/00:00:01"
+"""No limit of the engine's: KIS's are the adapter's, ours the capital manager's."""
+
+
+class NodeRun:
+    """The objects of one live run; ``run`` is called once, within one event loop."""
+
+    def __init__(
+        self,
+        universe: Universe,
+        journal: RunJournal,
+        kis: KisSide,
+        clock: MarketTime,
+        screen: Screen,
+        ending: Ending,
+    ) -> None:
+        self._universe = universe
+        self._journal = journal
+        self._kis = kis
+        self._screen = screen
+        self._ending = ending
+        self._shell = LiveHost(journal, ending.fail, clock)
+        self._made = compose(
+            universe,
+            journal=journal,
+            orders=self._shell,
+            clock=self._shell,
+            on_decider_failure=OnDeciderFailure.ISOLATE,
+        )
+        self._shell.attach(self._made.host)
+        self._messages = KisMessages(self._shell.report, kis.gateway.market_ns, screen.warn)
+        self._clients: list[KisExecution] = []
+        self._node = self._build()
+
+    def _build(self) -> LiveNode:
+        market = self._universe.markets[krx.VENUE]
+        gateway, messages = self._kis.gateway, self._messages
+        data = KisDataConfig(
+            gateway=gateway,
+            instruments=self._kis.equities,
+            on_gap=messages.on_gap,
+            on_event=messages.on_event,
+            sessions=[self._kis.session],
+        )
+        execution = KisExecutionConfig(
+            gateway=gateway,
+            commission=commission_of(market),
+            on_stray=self._on_stray,
+            on_named=self._on_named,
+            on_unknown=self._on_unknown,
+            on_foreign=messages.on_foreign,
+            on_mismatch=messages.on_mismatch,
+            on_reconciled=messages.on_reconciled,
+            ends_ns=[self._kis.session.close_ns],
+        )
+        builder = LiveNodeBuilder.from_config("ONETAPE", node_config())
+        builder = builder.add_data_client(CLIENT, KisDataFactory(), data)
+        builder = builder.add_exec_client(CLIENT, keeping(self._clients), execution)
+        node = builder.build()
+        node.add_strategy(self._shell)
+        return node
+
+    # --- the run ---
+
+    async def run(self) -> ReplayResult:
+        """Trade until the run is to end; raises what made it fail."""
+        with arithmetic():
+            handle = self._node.handle()
+            running = asyncio.create_task(self._node.run_async())
+            watching = asyncio.create_task(self._watch(running))
+            beside = [
+                asyncio.create_task(work) for work in (self._commit(), self._tell(), self._end())
+            ]
+            try:
+                await self._ending.over()
+                await self._wind_down()
+            finally:
+                watching.cancel()
+                handle.stop()
+                await asyncio.gather(running, return_exceptions=True)
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(watching, *beside, return_exceptions=True)
+                self._node.dispose()
+            self._shell.commit()
+            if self._ending.failure is not None:
+                raise self._ending.failure
+            return self._result()
+
+    async def _commit(self) -> None:
+        while True:
+            await asyncio.sleep(COMMIT_EVERY_NS / 1e9)
+            self._shell.commit()
+
+    async def _tell(self) -> None:
+        """Show how the run stands, now and then."""
+        while True:
+            await asyncio.sleep(STATUS_S)
+            counts = self._made.host.counts
+            gains = ", ".join(
+                f"{amount:+,} {code}" for code, amount in profit(self._universe, self._made).items()
+            )
+            self._screen.line(
+                f"{seoul(self._kis.gateway.market_ns())}: {self._made.host.seq:,} events, "
+                f"{counts.orders:,} orders, {counts.fills:,} fills, {gains}"
+            )
+
+    async def _end(self) -> None:
+        await self._kis.gateway.sleep_until(self._universe.end_ns)
+        self._ending.end("its time is over")
+
+    async def _watch(self, running: asyncio.Task[None]) -> None:
+        """End the run where the engine's node ends by itself."""
+        await asyncio.wait([running])
+        error = None if running.cancelled() else running.exception()
+        self._ending.fail(
+            RunFailed(f"the engine's node stopped by itself ({error or 'it gave no reason'}).")
+        )
+
+    # --- its end ---
+
+    async def _wind_down(self) -> None:
+        """Take no new orders, cancel what rests, wait for the venue's word, compare the books."""
+        self._screen.line(f"The run ends: {self._ending.reason}.")
+        hurry = asyncio.create_task(self._ending.hurried())
+        settle = asyncio.create_task(self._settle())
+        await asyncio.wait({hurry, settle}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (hurry, settle):
+            task.cancel()
+        await asyncio.gather(hurry, settle, return_exceptions=True)
+        if settle.done() and not settle.cancelled() and settle.exception() is not None:
+            self._ending.fail(settle.exception() or RunFailed("the end failed."))
+
+    async def _settle(self) -> None:
+        now_ns = self._kis.gateway.market_ns()
+        if self._ending.failure is None and now_ns < self._kis.session.close_ns:
+            reason = f"the run ends before the close: {self._ending.reason}"
+            self._shell.pull(KillSwitch(KillAction.PULL, reason, now_ns))
+        self._shell.stop_taking()
+        for client in self._clients:
+            if self._ending.failure is not None:
+                self._cancel_all(client)
+            if client.is_connected:
+                await self._settle_orders(client.orders)
+                await self._compare(client)
+
+    async def _settle_orders(self, orders: KisOrders) -> None:
+        def is_over() -> bool:
+            return orders.is_settled and not orders.open_ids
+
+        if not await orders.within(is_over, SETTLE_NS):
+            self._screen.warn(
+                f"{len(orders.open_ids)} orders have not ended at KIS: look them up there."
+            )
+
+    def _cancel_all(self, client: KisExecution) -> None:
+        """Cancel what rests although the host that wanted it is gone."""
+        for order_id in client.orders.open_ids:
+            client.orders.cancel(order_id)
+
+    async def _compare(self, client: KisExecution) -> None:
+        try:
+            await client.reconcile()
+        except KisError as error:
+            self._screen.warn(f"The books cannot be compared with KIS's: {error}")
+        told = len(client.events.fills)
+        if self._ending.failure is None and told != self._made.host.counts.fills:
+            self._ending.fail(
+                InvariantBroken(
+                    f"KIS's adapter told {told} fills and the host counted "
+                    f"{self._made.host.counts.fills}: the engine lost some."
+                )
+            )
+
+    # --- what the adapter tells of orders ---
+
+    def _on_named(self, order_id: str, key: OrderKey) -> None:
+        number = f"{key.day}-{key.branch}-{key.number}"
+        now_ns = self._kis.gateway.market_ns()
+        self._shell.report(OrderNamed(ClientOrderId(order_id), number, now_ns))
+
+    def _on_unknown(self, order_id: str) -> None:
+        text = f"the fate of order {order_id} is not known: KIS's order list is asked"
+        self._messages.notice(NoticeLevel.WARNING, text)
+
+    def _on_stray(self, stray: Stray) -> None:
+        """Deliver past the engine what it would not take: news of an order it calls rejected."""
+        text = f"order {stray.client_order_id} had been given up and is told of after all"
+        self._messages.notice(NoticeLevel.FAULT, text, aloud=True)
+        report = stray_report(stray, self._made.host)
+        if report is not None:
+            self._shell.report(report)
+
+    # --- what came of it ---
+
+    def told(self) -> dict[str, object]:
+        """Return what the summary of a live run says besides: the venue's own books."""
+        found = self._messages.reconciled
+        if found is None:
+            return {"ended": self._ending.reason, "reconciled": False}
+        holdings = {each.code: each.now for each in found.holdings if each.now}
+        return {
+            "ended": self._ending.reason,
+            "reconciled": found.settled and not found.mismatches and not found.orders_open,
+            "mismatches": list(found.mismatches),
+            "account": {krx.VENUE: {"cash": found.cash.now_krw, "holdings": holdings}},
+            "stopped": sorted(self._made.host.stopped),
+        }
+
+    def _result(self) -> ReplayResult:
+        host, ledgers = self._made.host, self._made.capital.ledgers
+        reset()
+        balances = {
+            name: {code: str(money) for code, money in ledger.balances().items()}
+            for name, ledger in ledgers.items()
+        }
+        entry_id = message_id(host.seq + 1, 0)
+        ended = json.dumps({"deliveries": host.seq, "balances": balances}, sort_keys=True)
+        now_ns = self._kis.gateway.market_ns()
+        self._journal.append(entry_id, now_ns, Kind.ENDED, "host", 0, entry_id, ended)
+        counts = host.counts
+        return ReplayResult(
+            deliveries=host.seq,
+            decisions=counts.decisions,
+            orders=counts.orders,
+            fills=counts.fills,
+            refusals=counts.refusals,
+            pnl=profit(self._universe, self._made),
+            balances=balances,
+        )
+
+
+def node_config() -> LiveNodeConfig:
+    """Return the engine's settings: no guesses of its own about orders, and nothing printed.
+
+    What became of an order is asked by the adapter and reconciled by it; the engine's own checks
+    would reject what is only late.
+    """
+    return LiveNodeConfig(
+        environment=Environment.LIVE,
+        trader_id=TRADER,
+        logging=LoggerConfig(stdout_level=LogLevel.OFF),
+        exec_engine=LiveExecutionEngineConfig(
+            reconciliation=False,
+            inflight_check_interval_ms=0,
+            submission_recovery_policy=SubmissionRecoveryPolicy.RETAIN_UNRESOLVED,
+        ),
+        risk_engine=LiveRiskEngineConfig(max_order_submit_rate=SUBMIT_RATE),
+        timeout_connection_secs=CONNECT_S,
+        timeout_disconnection_secs=SETTLE_NS / 1e9,
+        delay_post_stop_secs=0.1,
+    )
+
+
+def keeping(clients: list[KisExecution]) -> KisExecutionFactory:
+    """Return a factory that also keeps the client it makes, to be asked at the end."""
+
+    class Keeping(KisExecutionFactory):
+        @staticmethod
+        def create(
+            *,
+            name: str,
+            config: ExecutionClientConfig,
+            cache: ClientCache,
+            clock: Clock,
+            trader_id: TraderId,
+        ) -> KisExecution:
+            client = KisExecutionFactory.create(
+                name=name, config=config, cache=cache, clock=clock, trader_id=trader_id
+            )
+            clients.append(client)
+            return client
+
+    return Keeping()
+
+
+def commission_of(market: MarketFacts) -> Callable[[OrderSide, Quantity, Price], Money]:
+    """Return what one fill costs by the market's facts, as the simulated venue charges it."""
+
+    def commission(side: OrderSide, quantity: Quantity, price: Price) -> Money:
+        notional = price.raw * quantity.raw // RAW_ONE**2
+        cost = krx.commission_krw(notional, market.taker_rate)
+        if side == OrderSide.SELL:
+            cost += krx.sell_tax_krw(notional, market.sell_tax_rate)
+        return Money.from_raw(cost * RAW_ONE, krx.KRW)
+
+    return commission
+
+
+def stray_report(stray: Stray, host: Host) -> Report | None:
+    """Return news of an order that the engine calls rejected, None where they change nothing."""
+    order_id, instrument_id = stray.client_order_id, stray.instrument_id
+    if not host.knows(order_id):
+        return None
+    owner = host.owner(order_id)
+    match stray.event:
+        case Filled() as fill:
+            return Fill(
+                owner,
+                order_id,
+                instrument_id,
+                str(fill.trade_id),
+                fill.side,
+                Quantity.from_int(fill.quantity),
+                Price.from_int(fill.price),
+                stray.commission or Money.zero(krx.KRW),
+                LiquiditySide.NO_LIQUIDITY_SIDE,
+                stray.ts_ns,
+            )
+        case Accepted():
+            state = OrderState.ACCEPTED
+        case Canceled():
+            state = OrderState.CANCELED
+        case Rejected():
+            state = OrderState.REJECTED
+        case _:
+            return None
+    return OrderUpdate(owner, order_id, instrument_id, state, "after all", stray.ts_ns)
