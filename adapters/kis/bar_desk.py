@@ -177,6 +177,15 @@ class BarDesk:
             for line in lines:
                 self._close(line, until_ns, stamp_ns)
 
+    def end(self) -> None:
+        """Tell of the bars that were seen in part and that nobody will repair any more."""
+        for lines in self._lines.values():
+            for line in lines:
+                for slot in line.queue:
+                    if not slot.is_whole:
+                        self._tell(line, slot.start_ns, slot.end_ns, None, Provenance.MISSING)
+                line.queue.clear()
+
     # --- inside ---
 
     def _close(self, line: _Line, until_ns: int, ts_init: int) -> None:

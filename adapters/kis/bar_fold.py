@@ -67,6 +67,9 @@ class Spans(Protocol):
     def number(self, ts_ns: int) -> int | None:
         """Return the bar of a moment, None where there is none."""
 
+    def numbers(self, from_ns: int, to_ns: int) -> Iterable[int]:
+        """Return the bars that a span (both ends included) touches."""
+
     def start(self, number: int) -> int:
         """Return when a bar begins."""
 
@@ -86,6 +89,10 @@ class Steps:
     def number(self, ts_ns: int) -> int:
         """Return the bar of a moment."""
         return ts_ns // self.interval_ns
+
+    def numbers(self, from_ns: int, to_ns: int) -> Iterable[int]:
+        """Return the bars that a span touches."""
+        return range(self.number(from_ns), self.number(to_ns) + 1)
 
     def start(self, number: int) -> int:
         """Return when a bar begins."""
@@ -109,6 +116,11 @@ class Days:
         """Return the session of a moment; what is traded after the closing auction has none."""
         number = bisect_right(self._opens, ts_ns) - 1
         return number if number >= 0 and ts_ns < self.over(number) else None
+
+    def numbers(self, from_ns: int, to_ns: int) -> Iterable[int]:
+        """Return the sessions that a span touches."""
+        last = bisect_right(self._opens, to_ns) - 1
+        return [number for number in range(last + 1) if from_ns < self.over(number)]
 
     def start(self, number: int) -> int:
         """Return when the session opens."""
@@ -218,8 +230,6 @@ class BarFold:
 
     def _touched(self, hole: Hole, since_ns: int, until_ns: int) -> Iterable[int]:
         """Return the bars a hole touches that may be over by now and are not closed."""
-        first = self.spans.number(max(hole.from_ns, since_ns, self._closed_ns - 1))
-        last = self.spans.number(until_ns if hole.to_ns is None else min(hole.to_ns, until_ns))
-        if first is None or last is None:
-            return [number for number in (first, last) if number is not None]
-        return range(first, last + 1)
+        from_ns = max(hole.from_ns, since_ns, self._closed_ns - 1)
+        to_ns = until_ns if hole.to_ns is None else min(hole.to_ns, until_ns)
+        return self.spans.numbers(from_ns, to_ns)

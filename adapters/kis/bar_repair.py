@@ -26,8 +26,8 @@ async def asked(
     if isinstance(spans, Days):
         return _by_slot(slots, await past.days(code, day, day), spans)
     if isinstance(spans, Steps) and spans.interval_ns % MINUTE_NS == 0:
-        ask = past.minutes if day == today else past.past_minutes
-        bars = await ask(code, day, since, seoul_time(until - MINUTE_NS))
+        last = seoul_time(until - MINUTE_NS)
+        bars = await past.minutes(code, day, since, last, is_today=day == today)
         return _by_slot(slots, bars, spans)
     if day != today:
         return {}

@@ -70,7 +70,7 @@ from adapters.kis.data_values import (
     status_change,
 )
 from adapters.kis.errors import BadRecord, KisError
-from adapters.kis.frames import WidthChange
+from adapters.kis.frames import Ack, WidthChange
 from adapters.kis.gap_desk import GapDesk
 from adapters.kis.gateway import KisGateway
 from adapters.kis.market import ExpectedTrade, IndexValue, MarketStatus
@@ -152,7 +152,7 @@ class KisData(MarketDataClient):
         self._on_event = config.on_event
         self._wants = Wants(gateway.socket.want, gateway.socket.unwant)
         self._custom: dict[tuple[str, InstrumentId], list[DataType]] = {}
-        self._past = Past(gateway.http, gateway.config.limits)
+        self._past = Past(gateway.http)
         self._past_data = PastData(gateway, self._past, config.sessions)
         self._gaps = GapDesk(
             gateway,
@@ -160,7 +160,7 @@ class KisData(MarketDataClient):
             config.on_gap,
             config.on_event,
             self._on_repaired,
-            self.create_task,
+            self._spawn,
         )
         self._bars = BarDesk(
             gateway,
@@ -169,7 +169,7 @@ class KisData(MarketDataClient):
             self._handle_data,
             config.on_gap,
             self._gaps.holes,
-            self.create_task,
+            self._spawn,
         )
         self._poller = Poller(
             gateway.http, gateway.config.limits, gateway.timing, self._on_snapshots, gateway.say
@@ -179,7 +179,7 @@ class KisData(MarketDataClient):
         self._left_out: tuple[Stream, ...] = ()
         self._seconds = Seconds()
         self._is_open = False
-        self._running: list[asyncio.Task[object]] = []
+        self._running: set[asyncio.Task[object]] = set()
         self._deliver = self._deliveries()
         gateway.listen(self._hear)
 
@@ -215,25 +215,28 @@ class KisData(MarketDataClient):
             raise
         for instrument in self._instruments:
             self._handle_instrument(instrument)
-        self._running = [
-            self.create_task(self._guarded(work), name)
-            for work, name in (
-                (self._bars.run(), "bars"),
-                (self._poller.run(), "polling"),
-                (self._poll_in_hours(), "hours of polling"),
-            )
-        ]
+        self._spawn(self._guarded(self._bars.run()), "bars")
+        self._spawn(self._guarded(self._poller.run()), "polling")
+        self._spawn(self._guarded(self._poll_in_hours()), "hours of polling")
 
     async def _disconnect(self) -> None:
         """End what runs and tell of gaps that nobody will repair; what came is delivered."""
         if not self._is_open:
             return
         self._is_open = False
-        for task in self._running:
+        running = list(self._running)
+        for task in running:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
         await self._gateway.close()
         self._gaps.end()
+        self._bars.end()
+
+    def _spawn(self, work: Coroutine[object, object, object], name: str) -> None:
+        """Run something beside, until it is done or the client leaves."""
+        task = self.create_task(work, name)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     async def _guarded(self, work: Coroutine[object, object, None]) -> None:
         """Run something that never ends by itself; its error is told to whoever runs the node."""
@@ -310,22 +313,26 @@ class KisData(MarketDataClient):
         self._on_event(link)
         self._bars.linked(is_open=link.is_open)
         if not link.is_open:
+            self._held.clear()
             self._gaps.lost(self._gateway.surely_heard_ns())
 
     def _on_acked(self, acked: Acked, heard: Heard) -> None:
         self._on_event(acked)
-        stream = acked.stream
+        stream, is_trades = acked.stream, acked.stream.tr_id == TRADES
         if acked.held:
             self._held.add(stream)
             self._gaps.held(stream, heard.received_ns)
-        else:
-            self._held.discard(stream)
-            self._gaps.left(stream)
-        if stream.tr_id == TRADES:
-            if acked.held:
+            if is_trades:
                 self._bars.held(stream.key, heard.received_ns)
-            else:
+        elif acked.ack in {Ack.UNREGISTERED, Ack.NOT_FOUND}:
+            self._held.discard(stream)
+            if is_trades:
                 self._bars.left(stream.key)
+            self._gaps.left(stream)
+        elif acked.ack is Ack.REFUSED:
+            self._gateway.say(
+                f"KIS refused to register {stream.key} ({stream.tr_id}): {acked.code}."
+            )
 
     def _on_told(self, told: WidthChange | Unreadable | BadRecord, _: Heard) -> None:
         self._on_event(told)
@@ -441,7 +448,7 @@ class KisData(MarketDataClient):
             return
         kind, instrument_id = topic
         if every_ns(command.data_type) is None:
-            self._refuse(str(command.data_type), "its every_ms is no whole number of milliseconds")
+            self._refuse(command.data_type.topic, "its every_ms is no whole number of milliseconds")
             return
         self._custom.setdefault(topic, []).append(command.data_type)
         if kind == KIS_SNAPSHOT:

@@ -1,7 +1,8 @@
 """What strategies ask about the past, as engine values: bars of minutes and days, today's trades.
 
 Rule: only bars that are over are given, stamped at their close; longer bars are folded from KIS's
-minutes as the live ones are from trades.
+minutes as the live ones are from trades. ``ts_init`` is ``ts_event``: the engine cuts an answer to
+the span that was asked by it.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from strategies.markets.sessions import Session
 DAYS_ASKED = 100
 MINUTES_ASKED = 120
 """Bars given where neither a start nor a limit is asked: one of KIS's pages."""
-_MOST_DAYS = 366
+_MOST_DAYS, _DAYS_BACK = 366, 14
 _LAST_MINUTE = "235900"
 
 
@@ -75,8 +76,13 @@ class PastData:
         if start_ns is not None and seoul_day(start_ns) == day:
             since = seoul_time(start_ns)
         code = instrument_id.symbol.value
-        found = await self._past.trades(code, seoul_time(end_ns), since=since)
-        ticks = trade_ticks(instrument_id, day, found, self._gateway.stamp_ns())
+        found = await self._past.trades(code, seoul_time(end_ns), since=since, most=limit)
+        times = (self._seconds.at(day, one.time) for one in found)
+        ticks = [
+            tick
+            for one, ts_ns in zip(found, times, strict=True)
+            for tick in trade_ticks(instrument_id, day, [one], ts_ns)
+        ]
         chosen = [t for t in ticks if (start_ns or 0) <= t.ts_event <= end_ns]
         return chosen[-limit:] if limit else chosen
 
@@ -87,18 +93,17 @@ class PastData:
     ) -> list[Bar]:
         last = seoul_day(end_ns)
         if start_ns is None:
-            first = _days_before(
-                last, 2 * (limit or DAYS_ASKED)
-            )  # two in seven are no trading days
+            # two in seven are no trading days, and holidays come in rows
+            first = _days_before(last, 2 * (limit or DAYS_ASKED) + 14)
         else:
             first = seoul_day(start_ns)
         code = bar_type.instrument_id.symbol.value
-        ts_init = self._gateway.stamp_ns()
-        return [
-            bar
-            for past in await self._past.days(code, first, last)
-            for bar in daily_bars(bar_type, [past], ts_init, close=self._close_of(past.day))
-        ]
+        found = []
+        for past in await self._past.days(code, first, last):
+            close = self._close_of(past.day)
+            closed_ns = self._seconds.at(past.day, close)
+            found += daily_bars(bar_type, [past], closed_ns, close=close)
+        return found
 
     def _close_of(self, day: str) -> str:
         """Return when a day closes (HHMMSS): as its session says, else at the usual time."""
@@ -117,16 +122,19 @@ class PastData:
     ) -> list[Bar]:
         """Fold minutes day by day, the newest day first, until there are enough."""
         step = spans.interval_ns // MINUTE_NS
-        wanted = (limit or MINUTES_ASKED) * step if start_ns is None else None
+        wanted = (limit or MINUTES_ASKED) * step
+        # from the beginning of the first bar that ends at or after the start
+        since_ns = spans.start(spans.number(start_ns - 1)) if start_ns is not None else None
+        first = seoul_day(since_ns) if since_ns is not None else ""
         code, found = bar_type.instrument_id.symbol.value, list[PastBar]()
-        day, first = seoul_day(end_ns), seoul_day(start_ns) if start_ns is not None else ""
-        for _ in range(_MOST_DAYS if start_ns is not None else 14):
-            since = seoul_time(start_ns) if start_ns is not None and day == first else "000000"
-            until = seoul_time(end_ns) if day == seoul_day(end_ns) else _LAST_MINUTE
+        day = newest = seoul_day(end_ns)
+        for _ in range(_DAYS_BACK if since_ns is None else _MOST_DAYS):
+            since = seoul_time(since_ns) if since_ns is not None and day == first else "000000"
+            until = seoul_time(end_ns) if day == newest else _LAST_MINUTE
             is_today = day == self._gateway.day()
-            ask = self._past.minutes if is_today else self._past.past_minutes
-            found = [*await ask(code, day, since, until), *found]
-            if day <= first or (wanted is not None and len(found) >= wanted):
+            minutes = await self._past.minutes(code, day, since, until, is_today=is_today)
+            found = [*minutes, *found]
+            if day <= first or (since_ns is None and len(found) >= wanted):
                 break
             day = _days_before(day, 1)
         return self._folded(bar_type, spans, found)
@@ -138,12 +146,8 @@ class PastData:
             number = spans.number(self._seconds.at(bar.day, bar.time))
             one = Candle(bar.open, bar.high, bar.low, bar.close, bar.volume, place, place)
             candles[number] = candles[number].joined(one) if number in candles else one
-        now_ns, ts_init = self._gateway.market_ns(), self._gateway.stamp_ns()
-        return [
-            bar_of(bar_type, spans.end(number), candle, ts_init)
-            for number, candle in candles.items()
-            if spans.end(number) <= now_ns
-        ]
+        ends = ((spans.end(number), candle) for number, candle in candles.items())
+        return [bar_of(bar_type, end_ns, candle, end_ns) for end_ns, candle in ends]
 
 
 def _days_before(day: str, count: int) -> str:

@@ -164,6 +164,16 @@ def test_two_days_are_two_bars_and_a_hole_overnight_tears_none():
     assert [is_whole for _, _, is_whole in seen(slots)] == [False, False]
 
 
+def test_a_day_nobody_saw_is_no_whole_one_either():
+    days = [
+        Session(SESSION.open_ns + i * 86_400 * SECOND, SESSION.close_ns + i * 86_400 * SECOND)
+        for i in range(3)
+    ]
+    fold = fold_of((1, 10, 1), spans=Days(days), since=-9)
+    slots = fold.close(days[2].close_ns + MINUTE, [Hole(at(50_000), at(180_000))])
+    assert [(slot.number, slot.is_whole) for slot in slots] == [(0, True), (1, False), (2, False)]
+
+
 trades_of_a_bar = st.lists(
     st.tuples(st.integers(1, 500), st.integers(1, 50)), min_size=1, max_size=12
 ).map(lambda rows: traded(*((i, price, size) for i, (price, size) in enumerate(rows))))

@@ -132,7 +132,9 @@ def gateway_of(one: Live, codes, hours=ALL_DAY, failed=None) -> KisGateway:
 
 
 @asynccontextmanager
-async def noded(folder, wants, *events, codes=(CODE,), hours=ALL_DAY, arm=(), **more):
+async def noded(
+    folder, wants, *events, codes=(CODE,), hours=ALL_DAY, arm=(), sessions=(SESSION,), **more
+):
     """Run a node whose strategy wants something; it is stopped with the block."""
     async with live(folder, *events, codes=codes, **more) as one:
         for fault, options in arm:
@@ -145,7 +147,7 @@ async def noded(folder, wants, *events, codes=(CODE,), hours=ALL_DAY, arm=(), **
             instruments=[krx.equity(code) for code in codes],
             on_gap=node.gaps.append,
             on_event=node.events.append,
-            sessions=[SESSION],
+            sessions=sessions,
         )
         async with running(node, config):
             yield node

@@ -7,8 +7,10 @@ from live_node import bars, iid, noded, trades
 from nautilus_trader.model import Bar, TradeTick
 
 from adapters.kis.data_events import GapFound, NotServed, Observed, Provenance
+from adapters.kis.gateway import Hours
 from adapters.kis.registrations import Stream
 from adapters.kis.socket import Link
+from strategies.markets.sessions import Session
 
 from kis_market import CODE, OPEN_NS, at, quote, trade  # isort: skip - found on the path of live_kis
 
@@ -191,7 +193,28 @@ def test_a_gap_that_nobody_repairs_is_told_at_the_end(tmp_path):
     asyncio.run(run())
 
 
-def test_the_day_is_one_bar_at_the_close(tmp_path):
+DAY_TAPE = [
+    quote(1),
+    trade(2, 10_000, 5),
+    trade(80, 10_050, 7),
+    trade(115, 10_020, 100, None),
+    trade(140, 10_900, 3),
+]
+SHORT = Session(OPEN_NS, at(90))
+
+
+def test_the_day_is_one_bar_with_the_closing_auctions_print(tmp_path):
+    async def body(node):
+        await node.until(lambda: node.actor.of(Bar) or node.gaps)
+        (bar,) = node.actor.of(Bar)
+        assert values(bar) == (10_000, 10_050, 10_000, 10_020, 112)
+        assert bar.ts_event == at(90)
+        assert not node.gaps
+
+    check(tmp_path, body, [bars("1-DAY")], *DAY_TAPE, now=-20, speed=120, sessions=[SHORT])
+
+
+def test_a_day_seen_in_part_is_asked_for(tmp_path):
     close = [
         quote(1),
         trade(2, 10_000, 5),
@@ -205,6 +228,29 @@ def test_the_day_is_one_bar_at_the_close(tmp_path):
         assert values(bar) == (10_000, 10_050, 10_000, 10_020, 112)
         assert bar.ts_event == at(23_400)
         (gap,) = node.gaps
-        assert gap.provenance is Provenance.REPAIRED  # the node started near the close
+        assert gap.provenance is Provenance.REPAIRED
 
     check(tmp_path, body, [bars("1-DAY")], *close, now=23_370, speed=60)
+
+
+def test_hours_that_end_close_the_last_bars(tmp_path):
+    async def body(node):
+        await node.until(lambda: node.actor.of(Bar) and not node.gateway.socket.held)
+        await node.until(lambda: len(node.actor.of(Bar)) == 6)
+        assert [ends(bar) for bar in node.actor.of(Bar)] == [10, 20, 30, 40, 50, 60]
+
+    hours = [Hours(at(-100), at(65))]
+    check(tmp_path, body, [bars("10-SECOND")], now=-5, speed=60, hours=hours)
+
+
+def test_values_leave_in_the_order_of_their_receive_times(tmp_path):
+    async def body(node):
+        await node.until(lambda: len(node.actor.of(Bar)) > 8)
+        stamps = [value.ts_init for value in node.actor.got]
+        assert stamps == sorted(stamps)
+        for place, value in enumerate(node.actor.got):
+            if isinstance(value, Bar):
+                before = [each for each in node.actor.got[:place] if isinstance(each, TradeTick)]
+                assert all(tick.ts_event < value.ts_event for tick in before)
+
+    check(tmp_path, body, [trades(), bars("10-SECOND")], now=-5, speed=80)
