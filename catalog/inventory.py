@@ -56,7 +56,7 @@ class ContentHash:
 
 def _update(update: Callable[[bytes | pa.Buffer], None], array: pa.Array) -> None:
     if array.null_count:
-        array = array.fill_null(_NOTHING)
+        array = array.fill_null(_nothing(array.type))
     if pa.types.is_dictionary(array.type):
         array = array.cast(pa.string())
     if pa.types.is_string(array.type):
@@ -66,6 +66,13 @@ def _update(update: Callable[[bytes | pa.Buffer], None], array: pa.Array) -> Non
         return
     width = array.type.bit_width // 8
     update(array.buffers()[1].slice(array.offset * width, len(array) * width))
+
+
+def _nothing(kind: pa.DataType) -> pa.Scalar:
+    """Return what a value that is not there is hashed as."""
+    if pa.types.is_decimal(kind):
+        return _NOTHING
+    return pa.scalar("") if pa.types.is_string(kind) else pa.scalar(0).cast(kind)
 
 
 @dataclass(frozen=True, slots=True)
