@@ -103,3 +103,62 @@ def test_a_real_file_is_imported_checked_and_replayed(
     ran = json.loads(capsys.readouterr().out)
     assert ran["events"] > 0
     assert main(["verify", ran["run_id"]]) == 0
+
+
+BOOKS = """
+name = "books"
+[venues.{venue}]
+balances = ["{balance}"]
+[[strategies]]
+name = "weighs"
+class = "strategies.book_imbalance:BookImbalance"
+instruments = ["{instrument}"]
+streams = ["book"]
+weight = 0.5
+params = {{ every_ms = 0, weight_pct = 110 }}
+"""
+WATCHED = """
+name = "watched"
+[[strategies]]
+name = "cross"
+class = "strategies.sma_crossover:SmaCrossover"
+instruments = ["*.INDEX"]
+streams = ["1-DAY"]
+weight = 0.5
+"""
+
+
+@pytest.mark.parametrize(
+    ("imported", "text"),
+    [
+        (
+            ["binance_rest"],
+            BOOKS.format(venue="BINANCE", balance="9_000 USDT", instrument="*.BINANCE"),
+        ),
+        (
+            ["binance_ws"],
+            BOOKS.format(
+                venue="BINANCE_SPOT", balance="9_000 USDT", instrument="BTCUSDT.BINANCE_SPOT"
+            ),
+        ),
+        (["bars/sp500.csv.gz", "bars/vix.csv.gz"], WATCHED),
+    ],
+    ids=["depth answers alone", "depth stream", "indices"],
+)
+def test_books_and_indices_of_real_files_are_replayed_and_verified(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    imported: list[str],
+    text: str,
+) -> None:
+    monkeypatch.setenv("ONETAPE_HOME", str(tmp_path / "home"))
+    assert main(["data", "import", *(str(DATA / path) for path in imported)]) == 0
+    scenario = tmp_path / "real.toml"
+    scenario.write_text(text)
+    capsys.readouterr()
+    assert main(["run", str(scenario), "--json"]) == 0
+    ran = json.loads(capsys.readouterr().out)
+    assert ran["decisions"] > 0
+    assert (ran["fills"] > 0) == ("book" in text)
+    assert main(["verify", ran["run_id"]]) == 0
