@@ -23,7 +23,7 @@ from adapters.kis.errors import (
     WrongEnvironment,
 )
 from adapters.kis.http import KisHttp
-from adapters.kis.requests import Wire
+from adapters.kis.requests import Endpoint, Wire
 from adapters.kis.timing import Timing
 from catalog.store import Store
 from scenarios.findings import Finding, State
@@ -131,23 +131,30 @@ async def require_kis(config: KisConfig) -> None:
 
 
 async def _probe(config: KisConfig, timing: Timing | None = None) -> Probe:
-    """Ask without a key until an answer looks like KIS's; the last one where none does."""
+    """Ask without a key until an answer looks like KIS's; where none does, one that came at all.
+
+    A reply may be lost: the second question stands in for it.
+    """
     timing = timing or Timing()
     connections = Connections(config.rest_url, timing, config.limits.request_timeout_ns)
     try:
-        for endpoint in _PROBES:  # a reply may be lost: the second question stands in for it
-            body = b"{}" if endpoint.method == "POST" else b""
-            headers = {"content-type": "application/json; charset=utf-8"}
-            begun_ns = timing.wall_ns()
-            outcome = await connections.send(
-                Wire(method=endpoint.method, target=endpoint.path, headers=headers, body=body)
-            )
-            probe = Probe(outcome, _looks_like_kis(outcome), (begun_ns + timing.wall_ns()) // 2)
-            if probe.is_kis:
-                break
+        first = await _ask_without_key(connections, _PROBES[0], timing)
+        if first.is_kis:
+            return first
+        second = await _ask_without_key(connections, _PROBES[1], timing)
     finally:
         await connections.close()
-    return probe
+    return first if isinstance(second.outcome, Loss) else second
+
+
+async def _ask_without_key(connections: Connections, endpoint: Endpoint, timing: Timing) -> Probe:
+    body = b"{}" if endpoint.method == "POST" else b""
+    headers = {"content-type": "application/json; charset=utf-8"}
+    begun_ns = timing.wall_ns()
+    outcome = await connections.send(
+        Wire(method=endpoint.method, target=endpoint.path, headers=headers, body=body)
+    )
+    return Probe(outcome, _looks_like_kis(outcome), (begun_ns + timing.wall_ns()) // 2)
 
 
 def _looks_like_kis(outcome: Reply | Loss) -> bool:

@@ -68,6 +68,10 @@ class _HandMade(BaseHTTPRequestHandler):
 
     answers: Mapping[str, tuple[int, object]]
     seen: list[str]
+    date: str
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return self.date or super().date_time_string(timestamp)
 
     def do_GET(self) -> None:
         length = int(self.headers.get("content-length") or 0)
@@ -89,10 +93,15 @@ class _HandMade(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def hand_made(answers: Mapping[str, tuple[int, object]]) -> Iterator[tuple[str, list[str]]]:
-    """Serve answers (status, body) by service; gives the address and what was asked."""
+def hand_made(
+    answers: Mapping[str, tuple[int, object]], date: str = ""
+) -> Iterator[tuple[str, list[str]]]:
+    """Serve answers (status, body) by service; gives the address and what was asked.
+
+    ``date`` stands in the header of that name instead of the time.
+    """
     seen: list[str] = []
-    kind = type("Made", (_HandMade,), {"answers": answers, "seen": seen})
+    kind = type("Made", (_HandMade,), {"answers": answers, "seen": seen, "date": date})
     server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()

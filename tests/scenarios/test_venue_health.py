@@ -8,7 +8,7 @@ from email.utils import formatdate
 
 import msgspec
 import pytest
-from kis_serving import kis_serving
+from kis_serving import hand_made, kis_serving, refused
 
 from adapters.kis.config import read_config
 from adapters.kis.connection import Reply
@@ -125,31 +125,28 @@ def answering(content):
         loop.close()
 
 
-def http(body, kind="application/json", date=None):
-    dated = f"Date: {date}\r\n" if date else ""
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n{dated}Content-Length: {len(body)}\r\n\r\n"
-    return (head + body).encode()
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"SSH-2.0-OpenSSH_9.6\r\n", "answers no HTTP"),
-        (b"", "answers no HTTP"),
-        (http("<html>welcome</html>", "text/html"), "not as KIS does (status 200, text/html)"),
-        (http('{"status": "ok"}'), "not as KIS does (status 200, application/json)"),
-        (http("[1, 2]"), "not as KIS does"),
-    ],
-)
-def test_another_server_is_named_and_gets_no_key(kis, tmp_path, content, words):
+@pytest.mark.parametrize("content", [b"SSH-2.0-OpenSSH_9.6\r\n", b""])
+def test_a_port_of_something_else_is_named_and_gets_no_key(kis, tmp_path, content):
     with answering(content) as (port, seen):
-        settings = kis.settings | {"ONETAPE_KIS_REST_URL": f"http://127.0.0.1:{port}"}
-        findings = examine_kis(at(tmp_path), settings, None)
+        refuse_to_go_on(kis, tmp_path, f"http://127.0.0.1:{port}", "answers no HTTP")
+    assert seen
+    assert not any(secret.encode() in each for each in seen for secret in SECRETS)
+
+
+@pytest.mark.parametrize("told", [b"<html>welcome</html>", {"status": "ok"}, [1, 2]])
+@pytest.mark.parametrize("status", [200, 404, 501])
+def test_another_server_is_named_and_gets_no_key(kis, tmp_path, told, status):
+    with hand_made({"": (status, told)}) as (url, seen):
+        refuse_to_go_on(kis, tmp_path, url, f"not as KIS does (status {status}, application/json)")
+    assert seen
+    assert not any(secret in each for each in seen for secret in SECRETS)
+
+
+def refuse_to_go_on(kis, tmp_path, url, words):
+    findings = examine_kis(at(tmp_path), kis.settings | {"ONETAPE_KIS_REST_URL": url}, None)
     assert states(findings) == {"KIS address": State.FAIL}
     assert words in findings[0].found
     assert "ONETAPE_KIS_REST_URL" in findings[0].advice
-    assert seen
-    assert not any(secret.encode() in each for each in seen for secret in SECRETS)
 
 
 @pytest.mark.parametrize(
@@ -178,10 +175,8 @@ def test_an_answer_without_a_date_leaves_the_skew_unknown(headers):
 
 def test_a_server_whose_clock_is_an_hour_off_is_found(kis, tmp_path):
     late = formatdate(time.time() - 3_600, usegmt=True)
-    body = '{"rt_cd": "1", "msg_cd": "EGW00121", "msg1": "no token"}'
-    with answering(http(body, date=late)) as (port, _):
-        settings = kis.settings | {"ONETAPE_KIS_REST_URL": f"http://127.0.0.1:{port}"}
-        findings = examine_kis(at(tmp_path), settings, None)
+    with hand_made({"": refused("EGW00121", "no token")}, date=late) as (url, _):
+        findings = examine_kis(at(tmp_path), kis.settings | {"ONETAPE_KIS_REST_URL": url}, None)
     assert states(findings)["KIS clock"] is State.FAIL
 
 
