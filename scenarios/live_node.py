@@ -51,6 +51,7 @@ from strategies.market_time import MarketTime
 from strategies.markets import krx
 from strategies.markets.facts import RAW_ONE, MarketFacts
 from strategies.messages import (
+    CancelOrder,
     Fill,
     KillAction,
     KillSwitch,
@@ -89,7 +90,7 @@ class NodeRun:
         self._kis = kis
         self._screen = screen
         self._ending = ending
-        self._shell = LiveHost(journal, ending.fail, clock)
+        self._shell = LiveHost(journal, ending.fail, clock, self._cancel_stray)
         self._made = compose(
             universe,
             journal=journal,
@@ -260,6 +261,11 @@ class NodeRun:
         report = stray_report(stray, self._made.host)
         if report is not None:
             self._shell.report(report)
+
+    def _cancel_stray(self, command: CancelOrder) -> None:
+        """Cancel past the engine what it calls ended and KIS does not."""
+        for client in self._clients:
+            client.orders.cancel(command.order_id.value)
 
     # --- what came of it ---
 

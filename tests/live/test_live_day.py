@@ -30,6 +30,8 @@ TRADE, BOOK, NOTICE = "H0STCNT0", "H0STASP0", "H0STCNI0"
 REPLIES = [
     {"kind": "lost_reply", "match": CASH, "count": 2},
     {"kind": "lost_reply", "match": CHANGE},
+    {"kind": "lost_request", "match": CASH, "count": 2},
+    {"kind": "empty_answer", "match": LIST},
     {"kind": "late_reply", "match": CASH, "seconds": 3.0},
     {"kind": "late_reply", "match": CHANGE, "seconds": 3.0},
     {"kind": "garbage_reply", "match": CASH},
