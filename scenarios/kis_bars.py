@@ -6,7 +6,7 @@ however it ends; a question is only ever about what no file of the stream covers
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -28,6 +28,7 @@ from catalog.ingest.pulled import PulledBar, held_spans
 from catalog.merge import Span, outside
 from catalog.store import Store, WriteResult
 from scenarios.calendars import calendar_for, krx_sessions
+from scenarios.market_clock import venue_clock
 from scenarios.screen import Advance, Screen
 from scenarios.venue_health import require_kis
 from strategies.errors import BadInput
@@ -100,15 +101,17 @@ class BarPull:
         self._now_ns = 0
         self._sessions: list[Session] = []
 
-    async def run(self, folder: Path) -> Pulled:
-        """Pull everything; ``folder`` keeps token and master files.
+    async def run(self, folder: Path, environ: Mapping[str, str]) -> Pulled:
+        """Pull everything; ``folder`` keeps token and master files, ``environ`` may hold a time.
 
         Raises BadInput for what cannot be pulled, an error of KIS's tree for what failed.
         """
-        self._now_ns = time.time_ns()
+        await require_kis(self._config)
+        urls = self._config.rest_url, self._config.ws_url
+        clock = await venue_clock(urls, environ, time.time_ns())
+        self._now_ns = clock.time.at(time.time_ns())
         self._sessions = self._over()
         self._say_limits()
-        await require_kis(self._config)
         async with KisHttp(self._config, folder, self._screen.warn) as http:
             instruments = KisInstruments(http, self._config, folder, Timing(), self._screen.warn)
             listings = await instruments.listings(self._wanted.codes)

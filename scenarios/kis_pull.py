@@ -67,7 +67,7 @@ def pull(args: argparse.Namespace, settings: Settings, screen: Screen) -> None:
         codes, args.first, args.last, minutes=args.kind == "minutes", adjusted=args.adjusted
     )
     work = BarPull(read_config(environ), Store(settings.catalog), screen, wanted)
-    done = asyncio.run(work.run(settings.home / "tokens"))
+    done = asyncio.run(work.run(settings.home / "tokens", environ))
     _show(done, args, time.perf_counter() - begun, screen)
 
 

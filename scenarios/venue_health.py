@@ -5,7 +5,7 @@ has answered as KIS does. Of keys and account no finding shows more than a setti
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from fnmatch import fnmatchcase
@@ -45,21 +45,27 @@ BOOKS = frozenset({"quotes", "book", "deltas"})
 _PROBES = (requests.PRICE, requests.TOKEN)
 _SIGNS = frozenset({"rt_cd", "msg_cd", "error_code", "access_token"})
 """KIS's answers hold one of these, refusals of a question without a key too."""
-_ONE_RETRY = {"retries": 1}
+_ONE_RETRY: Mapping[str, object] = {"retries": 1}
 
 
 def examine_kis(
     settings: Settings, given: Mapping[str, str], scenario: str | None
 ) -> list[Finding]:
-    """Look at KIS with the settings ``given``; ``scenario`` names one whose slots are counted."""
+    """Look at KIS with the settings ``given``; ``scenario`` names one whose slots are counted.
+
+    Its limits of KIS are used; a scenario that cannot be read is told elsewhere.
+    """
     try:
-        config = read_config(given, _ONE_RETRY)
+        table = None if scenario is None else load_scenario(find_scenario(scenario)).table
+    except OnetapeError:
+        table = None
+    venue = None if table is None else table.venues.get(krx.VENUE)
+    try:
+        config = read_config(given, {**_ONE_RETRY, **(venue.limits if venue else {})})
     except OnetapeError as error:
         return [Finding("KIS settings", State.FAIL, str(error))]
     findings = asyncio.run(_examine(config, settings))
-    if scenario is not None:
-        findings += check_slots(scenario, settings, config)
-    return findings
+    return findings if table is None else [*findings, *check_slots(table, settings, config)]
 
 
 async def _examine(config: KisConfig, settings: Settings) -> list[Finding]:
@@ -216,17 +222,16 @@ def _header(reply: Reply, name: str) -> str:
 # --- slots ---------------------------------------------------------------------------------------
 
 
-def check_slots(name: str, settings: Settings, config: KisConfig) -> Iterable[Finding]:
+def check_slots(table: ScenarioTable, settings: Settings, config: KisConfig) -> Iterator[Finding]:
     """Count the registrations a scenario needs; patterns mean what the catalog knows."""
     try:
-        scenario = load_scenario(find_scenario(name))
         known = [str(each) for each in Store(settings.catalog).instruments()]
     except OnetapeError:
-        return  # told by the finding about the scenario
-    needed, most = slots_needed(scenario.table, known), config.limits.registrations
+        known = []  # told by the finding about the catalog
+    needed, most = slots_needed(table, known), config.limits.registrations
     if not needed:
         return
-    found = f"{scenario.name} needs {needed} of {most} registrations, one for fill notices"
+    found = f"{table.name} needs {needed} of {most} registrations, one for fill notices"
     if needed > most:
         advice = "name fewer instruments or streams (trades or bars take one, quotes another)"
         yield Finding("KIS slots", State.FAIL, found, advice)

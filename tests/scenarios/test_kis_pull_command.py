@@ -30,6 +30,8 @@ EVENTS = [quote(1), trade(2, 10_000, 5)]
 MINUTES = f"{CODE}.KRX-1-MINUTE-LAST-EXTERNAL"
 DAYS = f"{CODE}.KRX-1-DAY-LAST-EXTERNAL"
 PRICES = ("--kind", "minutes", "--from", "2026-03-09", "--to", "2026-03-09")
+FRIDAY = ("--kind", "minutes", "--from", "2026-03-06", "--to", "2026-03-06")
+PAST, TODAY = "inquire-time-dailychartprice", "inquire-time-itemchartprice"
 
 
 def minute_bars(symbol, *numbers, day="20260309"):
@@ -88,15 +90,32 @@ def closes(home, topic=MINUTES):
 
 def test_minutes_come_in_pages_are_stamped_at_their_close_and_asked_once(kis, home, capsys):
     numbers = [*range(380), 390]
-    minute_bars(kis.one, *numbers)
-    values = pull(capsys, CODE, *PRICES)
+    minute_bars(kis.one, *numbers, day="20260306")
+    values = pull(capsys, CODE, *FRIDAY)
     assert values["rows_added"] == 381
-    assert closes(home) == [(n + 1, 10_000 + n) for n in numbers]
-    assert kis.requests["inquire-time-dailychartprice"] == 4
+    friday = 3 * 24 * 60
+    assert closes(home) == [(n + 1 - friday, 10_000 + n) for n in numbers]
+    assert (kis.requests[PAST], kis.requests[TODAY]) == (4, 0)
     assert kis.requests["inquire-price"] == 1  # without a key: is this KIS?
-    again = pull(capsys, CODE, *PRICES)
+    again = pull(capsys, CODE, *FRIDAY)
     assert (again["rows_added"], again["requests"]) == (0, 0)
-    assert kis.requests["inquire-time-dailychartprice"] == 4
+    assert kis.requests[PAST] == 4
+
+
+def test_minutes_of_the_running_day_come_from_their_own_service(kis, home, capsys):
+    minute_bars(kis.one, *range(391))
+    assert pull(capsys, CODE, *PRICES)["rows_added"] == 391
+    assert (kis.requests[PAST], kis.requests[TODAY]) == (0, 14)
+    assert pull(capsys, CODE, *PRICES)["requests"] == 0
+
+
+def test_a_running_session_is_taken_to_its_last_whole_minute(home, capsys, monkeypatch):
+    for now_s, minutes in ((90 * 60 + 30, 90), (120 * 60 + 59, 120)):
+        with kis_serving(*EVENTS, codes=CODES, now=now_s) as served:
+            served.set(monkeypatch)
+            minute_bars(served.server.venue.exchange.symbols[CODE], *range(391))
+            pull(capsys, CODE, *PRICES)
+        assert [minute for minute, _ in closes(home)] == list(range(1, minutes + 1))
 
 
 def test_minutes_before_and_after_what_is_held_are_filled_in(kis, home, capsys):
@@ -129,18 +148,18 @@ def test_minutes_without_a_trade_are_no_bars(kis, home, capsys):
 
 
 def test_a_pull_that_breaks_off_keeps_what_it_has_and_goes_on_there(kis, home, capsys):
-    minute_bars(kis.one, *range(391))
-    older = list(kis.one.minutes)
     minute_bars(kis.one, *range(391), day="20260306")
-    kis.one.minutes += older
+    newer = list(kis.one.minutes)
+    minute_bars(kis.one, *range(391), day="20260305")
+    kis.one.minutes += newer
     kis.arm("garbage_reply", count=1, match="dailychartprice", every=6)
-    options = ("--kind", "minutes", "--from", "2026-03-06", "--to", "2026-03-09")
+    options = ("--kind", "minutes", "--from", "2026-03-05", "--to", "2026-03-06")
     values = pull(capsys, CODE, *options, code=1)
     assert "past_minute_bars" in values["error"]
     assert len(closes(home)) == 391
-    asked = kis.requests["inquire-time-dailychartprice"]
+    asked = kis.requests[PAST]
     assert pull(capsys, CODE, *options)["rows_added"] == 391
-    assert kis.requests["inquire-time-dailychartprice"] == asked + 4
+    assert kis.requests[PAST] == asked + 4
     assert len(closes(home)) == 782
 
 
@@ -151,7 +170,7 @@ def test_more_than_a_year_of_minutes_is_said_and_not_searched_for_ever(kis, home
     shown = capsys.readouterr()
     assert "KIS serves about one year of minutes" in shown.out
     assert "KIS has no minutes of 990001 for these days" in shown.err
-    assert kis.requests["inquire-time-dailychartprice"] == 1
+    assert kis.requests[PAST] == 1
 
 
 # --- days ---
@@ -253,6 +272,17 @@ def test_bad_input_is_one_sentence(kis, home, capsys, args, words):
     error = pull(capsys, *args, code=2)["error"]
     assert words in error
     assert not (home / "catalog" / "data").exists()
+
+
+def test_a_running_day_is_no_daily_bar_yet(home, capsys, monkeypatch):
+    options = ("--kind", "days", "--from", "2026-03-09")
+    with kis_serving(*EVENTS, codes=CODES, now=23_400) as served:  # 15:30:00
+        served.set(monkeypatch)
+        day_bars(served.server.venue.exchange.symbols[CODE], 5)
+        assert "a day appears after its close" in pull(capsys, CODE, *options, code=2)["error"]
+    with kis_serving(*EVENTS, codes=CODES, now=AFTER_CLOSE) as served:
+        served.set(monkeypatch)
+        assert pull(capsys, CODE, *options)["rows_added"] == 2
 
 
 @pytest.mark.parametrize("name", ["APP_KEY", "APP_SECRET", "ACCOUNT", "HTS_ID"])

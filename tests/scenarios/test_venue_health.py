@@ -214,25 +214,41 @@ def test_registrations_are_counted_once_per_share_and_kind(strategies, slots):
     assert slots_needed(table(*strategies), known) == slots
 
 
+@pytest.mark.parametrize(
+    ("count", "most", "state"), [(40, 41, "ok"), (41, 41, "fail"), (5, 5, "fail")]
+)
+def test_a_scenario_that_needs_too_many_registrations_fails(tmp_path, kis, count, most, state):
+    config = read_config(kis.settings, {"registrations": most})
+    names = [f"{number:06d}.KRX" for number in range(count)]
+    (finding,) = check_slots(table((names, ["1-MINUTE"])), at(tmp_path), config)
+    assert (finding.what, finding.state) == ("KIS slots", state)
+    assert f"needs {count + 1} of {most}" in finding.found
+
+
 SCENARIO = """
 name = "many"
 [venues.KRX]
 balances = ["100_000_000 KRW"]
+limits = {limits}
 [[strategies]]
 name = "cross"
 class = "strategies.sma_crossover:SmaCrossover"
-instruments = [{names}]
+instruments = ["005930.KRX", "000660.KRX"]
 streams = ["1-MINUTE"]
 weight = 0.5
 """
 
 
-@pytest.mark.parametrize(("count", "state"), [(40, "ok"), (41, "fail")])
-def test_a_scenario_that_needs_too_many_registrations_fails(kis, tmp_path, count, state):
-    names = ", ".join(f'"{number:06d}.KRX"' for number in range(count))
+@pytest.mark.parametrize(
+    ("limits", "what", "state", "words"),
+    [
+        ("{ registrations = 2 }", "KIS slots", "fail", "needs 3 of 2"),
+        ("{ registration = 2 }", "KIS settings", "fail", "did you mean registrations"),
+    ],
+)
+def test_a_scenarios_own_limits_count(kis, tmp_path, limits, what, state, words):
     path = tmp_path / "many.toml"
-    path.write_text(SCENARIO.format(names=names))
-    config = read_config(kis.settings)
-    (finding,) = check_slots(str(path), at(tmp_path), config)
-    assert (finding.what, finding.state) == ("KIS slots", state)
-    assert f"needs {count + 1} of 41" in finding.found
+    path.write_text(SCENARIO.format(limits=limits))
+    finding = examine_kis(at(tmp_path), kis.settings, str(path))[-1]
+    assert (finding.what, finding.state) == (what, state)
+    assert words in finding.found
