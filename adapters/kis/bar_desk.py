@@ -15,7 +15,7 @@ from nautilus_trader.model import Bar, BarAggregation, BarType, Price, PriceType
 
 from adapters.kis import bar_repair
 from adapters.kis.bar_fold import BarFold, Candle, Days, Hole, Slot, Spans, Steps, Traded
-from adapters.kis.data_events import GapFound, Observed, OnGap, Provenance
+from adapters.kis.data_events import GapFound, Observed, OnGap
 from adapters.kis.errors import KisError
 from adapters.kis.gap_desk import Spawn
 from adapters.kis.gateway import KisGateway
@@ -23,6 +23,7 @@ from adapters.kis.past import Past
 from adapters.kis.ticks import seoul_day
 from adapters.kis.timing import SECOND, first_of
 from strategies.markets.sessions import Session
+from strategies.messages import Provenance
 
 GRACE_NS = 2 * SECOND
 """A bar without a later trade is closed this long (wall time) after its end."""

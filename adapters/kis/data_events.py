@@ -16,15 +16,7 @@ from adapters.kis.errors import BadRecord
 from adapters.kis.frames import WidthChange
 from adapters.kis.registrations import Acked, Stream
 from adapters.kis.socket import Link, Unreadable
-
-
-class Provenance(StrEnum):
-    """How a data point was obtained."""
-
-    STREAMED = "streamed"
-    POLLED = "polled"
-    REPAIRED = "repaired"
-    MISSING = "missing"
+from strategies.messages import Provenance
 
 
 class Observed(StrEnum):

@@ -12,11 +12,12 @@ from nautilus_trader.model import (
     Price,
 )
 
-from adapters.kis.data_events import ExpectedAuction, KisSnapshot, Provenance, custom
+from adapters.kis.data_events import ExpectedAuction, KisSnapshot, custom
 from adapters.kis.market import ExpectedTrade, IndexValue, MarketStatus
 from adapters.kis.replies import Snapshot
 from adapters.kis.ticks import Expected, Seconds, seoul_day
 from strategies.markets import krx
+from strategies.messages import Provenance
 
 _SECONDS = Seconds()
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from nautilus_trader.model import InstrumentId, TradeTick
 
 from adapters.kis.bar_fold import Hole, Traded
-from adapters.kis.data_events import Doubled, GapFound, Observed, OnEvent, OnGap, Provenance
+from adapters.kis.data_events import Doubled, GapFound, Observed, OnEvent, OnGap
 from adapters.kis.errors import KisError
 from adapters.kis.gap_repair import Continuity, Gap, Settled
 from adapters.kis.gateway import KisGateway
@@ -21,6 +21,7 @@ from adapters.kis.registrations import Stream
 from adapters.kis.replies import PastTrade
 from adapters.kis.ticks import Seconds, seoul_day, seoul_time
 from adapters.kis.timing import SECOND
+from strategies.messages import Provenance
 
 SETTLE_NS = SECOND
 """Waited (wall time) before asking: the first streamed trade then bounds the gap exactly."""
@@ -150,17 +151,15 @@ class GapDesk:
             return
         gap, found, missing = settled.gap, settled.found, settled.missing
         instrument_id = self._gateway.instrument_ids[code]
-        to_ns = gap.to_ns or now_ns
+        ticks = self._taken_in(code, instrument_id, found, gap, now_ns)
+        times = [tick.ts_event for tick in ticks]
+        from_ns, to_ns = min([gap.from_ns, *times]), max([gap.to_ns or now_ns, *times])
         if found or missing == 0:
-            ticks = self._taken_in(code, instrument_id, found, gap, now_ns)
             quantity = sum(one.quantity for one in found)
-            self._on_gap(
-                GapFound(
-                    instrument_id, gap.from_ns, to_ns, quantity, Provenance.REPAIRED, trades=ticks
-                )
-            )
+            repaired = Provenance.REPAIRED
+            self._on_gap(GapFound(instrument_id, from_ns, to_ns, quantity, repaired, trades=ticks))
         if missing != 0:
-            self._on_gap(GapFound(instrument_id, gap.from_ns, to_ns, missing, Provenance.MISSING))
+            self._on_gap(GapFound(instrument_id, from_ns, to_ns, missing, Provenance.MISSING))
 
     def _taken_in(
         self,

@@ -6,11 +6,12 @@ import pytest
 from live_node import bars, iid, noded, trades
 from nautilus_trader.model import Bar, TradeTick
 
-from adapters.kis.data_events import GapFound, NotServed, Observed, Provenance
+from adapters.kis.data_events import GapFound, NotServed, Observed
 from adapters.kis.gateway import Hours
 from adapters.kis.registrations import Stream
 from adapters.kis.socket import Link
 from strategies.markets.sessions import Session
+from strategies.messages import Provenance
 
 from kis_market import CODE, OPEN_NS, at, quote, trade  # isort: skip - found on the path of live_kis
 
@@ -92,20 +93,20 @@ def test_a_part_that_cannot_be_repaired_is_withheld_and_told(tmp_path):
 
 def test_longer_and_shorter_bars_share_one_registration(tmp_path):
     async def body(node):
-        await node.until(lambda: len(of(node, "5-MINUTE")) >= 1)
+        await node.until(lambda: len(of(node, "2-MINUTE")) >= 1)
         assert node.gateway.socket.held == {Stream("H0STCNT0", CODE)}
-        for step, seconds in (("5-MINUTE", 300), ("10-SECOND", 10), ("1-MINUTE", 60)):
+        for step, seconds in (("2-MINUTE", 120), ("10-SECOND", 10), ("1-MINUTE", 60)):
             given = of(node, step)
             assert [values(bar) for bar in given] == [expected(seconds, ends(bar)) for bar in given]
             assert [ends(bar) for bar in given] == [seconds * (i + 1) for i in range(len(given))]
         node.actor.unsubscribe_bars(given[0].bar_type)
         await asyncio.sleep(0.05)
         seen = len(of(node, "1-MINUTE"))
-        await node.until(lambda: len(of(node, "10-SECOND")) > 45)
+        await node.until(lambda: len(of(node, "10-SECOND")) > 19)
         assert len(of(node, "1-MINUTE")) == seen
 
-    wants = [bars("5-MINUTE"), bars("10-SECOND"), bars("1-MINUTE")]
-    check(tmp_path, body, wants, now=-10, speed=250)
+    wants = [bars("2-MINUTE"), bars("10-SECOND"), bars("1-MINUTE")]
+    check(tmp_path, body, wants, now=-10, speed=100)
 
 
 def of(node, step):

@@ -7,11 +7,12 @@ from live_node import bars, iid, noded, quotes, status, trades
 from nautilus_trader.model import Bar, QuoteTick, TradeTick
 from test_kis_live_socket import send_trade
 
-from adapters.kis.data_events import Doubled, Observed, Provenance
+from adapters.kis.data_events import Doubled, Observed
 from adapters.kis.errors import BadRecord
 from adapters.kis.frames import WidthChange
 from adapters.kis.registrations import Acked
 from adapters.kis.socket import Link
+from strategies.messages import Provenance
 
 from kis_market import CODE, at, quote, trade  # isort: skip - found on the path of live_kis
 
