@@ -52,7 +52,7 @@ _DATED_IN = ("trade_date", "bsop_date", "date", "day")
 _SCALES = ((10**11, 10**9), (10**14, 10**6), (10**17, 1_000))  # seconds, ms, us; else ns
 _EARLIEST_NS = 631_152_000 * 10**9  # 1990: a number below is no time of a recording
 _SIDES = {AggressorSide.BUY: 0, AggressorSide.SELL: 1, AggressorSide.NO_AGGRESSOR: 2}
-_BUFFERED_ROWS = 1 << 19
+_BUFFERED_ROWS = 1 << 18
 """Rows of all shares together that wait in memory."""
 
 
