@@ -146,7 +146,7 @@ class EngineEvents:
             self._stray(one, Rejected(order_id, reason), now)
             return
         one.is_rejected = True
-        self._client.generate_order_rejected(one.order, reason, now, False)  # noqa: FBT003 - engine
+        self._client.generate_order_rejected(one.order, reason, now, due_post_only=False)
 
     def filled(self, fill: Filled) -> None:
         """Tell a fill: KIS names neither its commission nor which side took liquidity."""

@@ -217,7 +217,7 @@ class KisExecution(ExecutionClient):
         total = account.settled_krw
         locked = min(self.orders.book.reserved_krw, max(total, 0))
         balance = AccountBalance(_won(total), _won(locked), _won(total - locked))
-        self.generate_account_state([balance], [], True, self.events.now_ns())  # noqa: FBT003 - engine
+        self.generate_account_state([balance], [], reported=True, ts_event=self.events.now_ns())
         self._settings.on_reconciled(result)
 
     # --- commands ---

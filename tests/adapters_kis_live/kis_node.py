@@ -1,6 +1,9 @@
 """A live node of the engine with the execution client of KIS, run on the thread of the test."""
 
 import asyncio
+import gc
+import threading
+import traceback
 from contextlib import asynccontextmanager
 
 from kis_desk import Desk
@@ -14,7 +17,7 @@ from nautilus_trader.live import (
     SubmissionRecoveryPolicy,
 )
 from nautilus_trader.live.clients import DataClientFactory, MarketDataClient
-from nautilus_trader.model import Money, TraderId, Venue
+from nautilus_trader.model import Money, QuoteTick, TraderId, Venue
 from nautilus_trader.trading import Strategy, StrategyConfig
 
 from adapters.kis.execution_client import KisExecution, KisExecutionConfig, KisExecutionFactory
@@ -25,13 +28,18 @@ from kis_market import CODE, server_of  # isort: skip - on live_kis's path
 
 
 class Shares(MarketDataClient):
-    """Gives the engine the instruments and nothing else."""
+    """Gives the engine one share and one quote: it denies market orders without a price."""
 
     def __init__(self, *, name, config, cache, clock):
         super().__init__(name=name, config=config, cache=cache, clock=clock, venue=Venue(krx.VENUE))
 
     async def _connect(self):
-        self._handle_instrument(krx.equity(CODE))
+        share = krx.equity(CODE)
+        self._handle_instrument(share)
+        sizes = share.make_qty(100), share.make_qty(100)
+        self._handle_data(
+            QuoteTick(share.id, share.make_price(9_990), share.make_price(10_000), *sizes, 0, 0)
+        )
 
     async def _disconnect(self):
         """Give nothing back: nothing was taken."""
@@ -49,28 +57,53 @@ class Trader(Strategy):
     def __init__(self, config=None):
         super().__init__(config)
         self.events = []
+        self.started = False
+
+    def on_start(self):
+        self.started = True
 
     def on_order_event(self, event):
         self.events.append(event)
 
     def kinds(self, order):
-        """Return the kinds of events of an order that the engine applied."""
-        return [
+        """Return the kinds of events of an order from its submission on.
+
+        The first event comes inside the submission, and the engine may lose it.
+        """
+        kinds = [
             type(one).__name__.removeprefix("Order")
             for one in self.events
             if one.client_order_id == order.client_order_id
         ]
+        return [kind for kind in kinds if kind != "Initialized"]
 
 
-class Made(KisExecutionFactory):
-    """Keeps the client it made."""
+MADE: list[KisExecution] = []
 
-    client: KisExecution
+
+class KeepingFactory(KisExecutionFactory):
+    """Leaves the client it made in ``MADE``."""
 
     @staticmethod
     def create(**parts):
-        Made.client = KisExecutionFactory.create(**parts)
-        return Made.client
+        MADE.append(KisExecutionFactory.create(**parts))
+        return MADE[-1]
+
+
+def node_config():
+    """Return the settings of a node that leaves every order of unknown fate to its client."""
+    return LiveNodeConfig(
+        environment=Environment.LIVE,
+        trader_id=TraderId("T-001"),
+        logging=LoggerConfig(stdout_level=LogLevel.OFF),
+        exec_engine=LiveExecutionEngineConfig(
+            reconciliation=False,
+            inflight_check_interval_ms=0,
+            submission_recovery_policy=SubmissionRecoveryPolicy.RETAIN_UNRESOLVED,
+        ),
+        delay_post_stop_secs=0.05,
+        timeout_disconnection_secs=10.0,
+    )
 
 
 class NodeDesk(Desk):
@@ -93,34 +126,23 @@ class NodeDesk(Desk):
             on_mismatch=lambda *one: self.mismatches.append(one),
             **settings,
         )
-        node_config = LiveNodeConfig(
-            environment=Environment.LIVE,
-            trader_id=TraderId("T-001"),
-            logging=LoggerConfig(stdout_level=LogLevel.OFF),
-            exec_engine=LiveExecutionEngineConfig(
-                reconciliation=False,
-                inflight_check_interval_ms=0,
-                submission_recovery_policy=SubmissionRecoveryPolicy.RETAIN_UNRESOLVED,
-            ),
-            delay_post_stop_secs=0.05,
-            timeout_disconnection_secs=10.0,
-        )
         self.node = (
-            LiveNodeBuilder.from_config("NODE", node_config)
+            LiveNodeBuilder.from_config("NODE", node_config())
             .add_data_client("KRX", SharesFactory(), DataClientConfig())
-            .add_exec_client("KIS", Made(), config)
+            .add_exec_client("KIS", KeepingFactory(), config)
             .build()
         )
         self.handle, self.cache = self.node.handle(), self.node.cache
-        self.orders, self.reconciler = Made.client.orders, Made.client.reconciler
+        self.client, self.share = MADE.pop(), krx.equity(CODE)
+        self.orders, self.reconciler = self.client.orders, self.client.reconciler
         self.trader = Trader(StrategyConfig())
         self.node.add_strategy(self.trader)
 
     def limit(self, side, quantity, price, **more):
+        share = self.share
         order = self.trader.order_factory.limit(
-            krx.equity(CODE).id, side, krx.equity(CODE).make_qty(quantity),
-            krx.equity(CODE).make_price(price), **more,
-        )  # fmt: skip
+            share.id, side, share.make_qty(quantity), share.make_price(price), **more
+        )
         self.trader.submit_order(order)
         return order
 
@@ -129,30 +151,60 @@ class NodeDesk(Desk):
 
 
 @asynccontextmanager
-async def node_desk(folder, *events, speed=50.0, now=10, codes=(CODE,), numbers=None, settings=None,
-                    **more):  # fmt: skip
-    fast = FastTime(speed)
+async def node_desk(
+    folder, *events, now=10, codes=(CODE,), numbers=None, settings=None, prepare=None, faults=(),
+    **more,
+):  # fmt: skip
+    """Start a server (which ``prepare`` gets first) and a node, wait until it trades or failed."""
+    fast = FastTime(50.0)
     server = server_of(*(events or QUOTES), wall=fast, codes=codes, now=now, **more)
     await server.start()
+    if prepare is not None:
+        prepare(server)
     numbers = {"request_timeout_ns": 20 * SECOND} | (numbers or {})
     try:
         one = NodeDesk(server, fast, folder, codes, numbers, **(settings or {}))
+        for kind in faults:
+            one.arm(kind, count=1_000, match="H0STCNI0")
         running = asyncio.create_task(one.node.run_async())
         try:
-            await one.until(lambda: one.results or one.failures, 10)
+            async with asyncio.timeout(10):
+                while not one.results and not one.failures:
+                    await asyncio.sleep(0.005)
             yield one
         finally:
             one.handle.stop()
-            await running
+            await asyncio.gather(running, return_exceptions=True)
     finally:
         await server.stop()
 
 
-def run_node(folder, body, *events, **more):
+def in_thread(work):
+    """Run ``work`` on a thread of its own: a node is built, run and dropped on one thread."""
+    failures = []
+
+    def whole():
+        try:
+            work()
+        # As text: the objects of the engine in its frames belong to this thread.
+        except BaseException:  # noqa: BLE001 - told to the test's own thread
+            failures.append(traceback.format_exc())
+        gc.collect()
+
+    thread = threading.Thread(target=whole)
+    thread.start()
+    thread.join()
+    assert not failures, failures[0]
+
+
+def run_node(folder, body, *events, after=None, **more):
+    """Run ``body`` beside a node that trades, and ``after`` when it has stopped."""
+
     async def whole():
         async with node_desk(folder, *events, **more) as one:
             await body(one)
         assert one.failures == []
-        return one
+        if after is not None:
+            after(one)
 
-    return asyncio.run(whole())
+    in_thread(lambda: asyncio.run(whole()))

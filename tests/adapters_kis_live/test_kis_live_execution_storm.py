@@ -8,7 +8,6 @@ from kis_desk import run, spec
 from live_kis import SECOND
 from nautilus_trader.model import OrderSide
 
-
 FAULTS = (
     ("lost_reply", {"match": "order"}),
     ("late_reply", {"match": "order-cash", "seconds": 0.3}),
