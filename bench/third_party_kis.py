@@ -30,6 +30,7 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
 REST_HOST = "https://openapi.koreainvestment.com:9443"
+MOCK_REST_HOST = "https://openapivts.koreainvestment.com:29443"
 SOCKET_HOST = "ws://ops.koreainvestment.com:21000"
 MASTER_FOLDER = "https://new.real.download.dws.co.kr/common/master"
 
@@ -41,6 +42,7 @@ DIFFERENCES = (
     "python-kis asks overseas services for all countries, which are not played: asked for KR only",
     "python-kis reads minutes up to 000000 when no end is given, which nothing documents: given",
     "python-kis takes 40 registrations for the most, and prices of daily orders from the fills",
+    "mojito2 sends as fast as it can: --limit requests_per_s=100, in mock investment too",
     "mojito2 decrypts notices with the key of whichever book or notice was registered last",
 )
 """What was seen at python-kis 2.1.6 and mojito2 0.1.6."""
@@ -74,7 +76,7 @@ class Steps:
         except Exception as error:  # noqa: BLE001 - a foreign client may raise whatever it likes
             result, problem = None, f"{type(error).__name__}: {str(error).splitlines()[0]:.160}"
         self.failed += bool(problem)
-        print(f"{self.client:<12}{name:<34}{problem or 'ok'}", flush=True)
+        print(f"{self.client:<13}{name:<34}{problem or 'ok'}", flush=True)
         if problem and needed:
             raise Stuck(name)
         return result
@@ -100,7 +102,7 @@ def until(ready: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def venue(onetape: Path, home: Path) -> Iterator[dict[str, Any]]:
+def venue(onetape: Path, home: Path, environment: str) -> Iterator[dict[str, Any]]:
     """Run the venue server at ten o'clock of the last weekday that it calls a trading day."""
     for back in range(14):
         day = date.today() - timedelta(days=back)  # noqa: DTZ011 - the clients ask for local days
@@ -108,6 +110,7 @@ def venue(onetape: Path, home: Path) -> Iterator[dict[str, Any]]:
             [
                 *(onetape, "venue", "kis", "--json", "--generate", "2", "--old-frames"),
                 *("--from", f"{day}T10:00:00", "--limit", "token_requests_per_s=50"),
+                *("--env", environment, "--limit", "requests_per_s=100"),
             ],
             env={**os.environ, "ONETAPE_HOME": str(home)},
             stdout=subprocess.PIPE,
@@ -132,6 +135,7 @@ def redirect(settings: dict[str, str]) -> None:
 
     places = {
         REST_HOST: settings["ONETAPE_KIS_REST_URL"],
+        MOCK_REST_HOST: settings["ONETAPE_KIS_REST_URL"],
         MASTER_FOLDER: settings["ONETAPE_KIS_MASTER_URL"],
     }
     original = requests.Session.request
@@ -293,7 +297,7 @@ def mojito2(told: dict[str, Any]) -> int:
     heard: queue.Queue[Any] = queue.Queue()
     _mojito_listens(mojito, keys, settings, code, heard)
     steps.do("trades or books heard", lambda: until(heard.qsize))
-    _mojito_orders(steps, settings, broker, code, price)
+    _mojito_orders(steps, settings, broker, code, price, has_open_orders=True)
     found = steps.do("notices heard", lambda: _notices(heard, 7))
     fills = [each for each in found or () if each["체결여부"] == "2"]
     steps.do("notices decrypted", lambda: {int(each["체결수량"]) for each in fills} == {3, 2})
@@ -324,8 +328,32 @@ def _mojito_listens(
     threading.Thread(target=listen, daemon=True).start()
 
 
+def mojito2_mock(told: dict[str, Any]) -> int:
+    """Trade with mojito2 in KIS's mock investment, whose services and TR ids differ."""
+    import mojito
+
+    settings, code = told["settings"], told["instruments"][0]
+    account = settings["ONETAPE_KIS_ACCOUNT"]
+    keys = settings["ONETAPE_KIS_APP_KEY"], settings["ONETAPE_KIS_APP_SECRET"]
+    steps = Steps("mojito2 mock")
+    broker = steps.do(
+        "token",
+        lambda: mojito.KoreaInvestment(*keys, f"{account[:8]}-{account[8:]}", mock=True),
+        needed=True,
+    )
+    price = steps.do("price", lambda: int(broker.fetch_price(code)["output"]["stck_prpr"]))
+    _mojito_orders(steps, settings, broker, code, price, has_open_orders=False)
+    return steps.failed
+
+
 def _mojito_orders(
-    steps: Steps, settings: dict[str, str], broker: Any, code: str, price: int
+    steps: Steps,
+    settings: dict[str, str],
+    broker: Any,
+    code: str,
+    price: int,
+    *,
+    has_open_orders: bool,
 ) -> None:
     def is_sent(answer: dict[str, Any]) -> bool:
         return answer["rt_cd"] == "0" and bool(answer["output"]["ODNO"])
@@ -338,10 +366,13 @@ def _mojito_orders(
     number = limit["output"]["ODNO"]
     branch = limit["output"]["KRX_FWDG_ORD_ORGNO"]
     query = {"CTX_AREA_FK100": "", "CTX_AREA_NK100": "", "INQR_DVSN_1": "0", "INQR_DVSN_2": "0"}
-    steps.do(
-        "open orders",
-        lambda: [each["odno"] for each in broker.fetch_open_order(query)["output"]] == [number],
-    )
+    if has_open_orders:
+        steps.do(
+            "open orders",
+            lambda: [each["odno"] for each in broker.fetch_open_order(query)["output"]] == [number],
+        )
+    else:
+        steps.refused("open orders", lambda: broker.fetch_open_order(query), "EGW02004")
     steps.do("cancel", lambda: broker.cancel_order(branch, number, 0, total=True), so=is_sent)
     steps.refused(
         "cancel again", lambda: broker.cancel_order(branch, number, 0, total=True), "APBK"
@@ -373,10 +404,12 @@ def _notices(heard: queue.Queue[Any], count: int) -> list[dict[str, str]]:
 
 # --- all of them --------------------------------------------------------------------------------
 
-CLIENTS: dict[str, tuple[str, Callable[[dict[str, Any]], int]]] = {
-    "python-kis": ("pykis", python_kis),
-    "mojito2": ("mojito", mojito2),
+CLIENTS: dict[str, tuple[str, str, Callable[[dict[str, Any]], int]]] = {
+    "python-kis": ("pykis", "real", python_kis),
+    "mojito2": ("mojito", "real", mojito2),
+    "mojito2-mock": ("mojito", "mock", mojito2_mock),
 }
+"""Name -> its module, the environment it is run in, what it does."""
 
 
 def main(argv: list[str]) -> int:
@@ -406,17 +439,18 @@ def _this(onetape: Path) -> tuple[str, ...]:
 
 
 def _alone(name: str, onetape: Path) -> int:
+    _, environment, client = CLIENTS[name]
     with tempfile.TemporaryDirectory(prefix="kis-clients-") as folder:
         os.chdir(folder)  # mojito2 keeps its token and the master files where it is
-        with venue(onetape, Path(folder)) as told:
+        with venue(onetape, Path(folder), environment) as told:
             redirect(told["settings"])
             try:
-                failed = CLIENTS[name][1](told)
+                failed = client(told)
             except Stuck as step:
                 failed = 1
-                print(f"{name:<12}stopped: nothing more can be done without {step}.", flush=True)
+                print(f"{name:<13}stopped: nothing more can be done without {step}.", flush=True)
             violations = admin(told["settings"])["saw"]["violations"]
-            print(f"{name:<12}{'violations the server saw':<34}{violations or 'none'}", flush=True)
+            print(f"{name:<13}{'violations the server saw':<34}{violations or 'none'}", flush=True)
         os.chdir(PROJECT)
     return int(failed > 0)
 

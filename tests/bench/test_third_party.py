@@ -6,7 +6,9 @@ from bench import third_party_kis
 
 
 def test_without_a_client_it_says_what_to_install(capsys, monkeypatch):
-    monkeypatch.setattr(third_party_kis, "CLIENTS", {"kis-of-nobody": ("kis_of_nobody", None)})
+    monkeypatch.setattr(
+        third_party_kis, "CLIENTS", {"kis-of-nobody": ("kis_of_nobody", "real", None)}
+    )
     assert third_party_kis.main([]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
