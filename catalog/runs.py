@@ -3,6 +3,7 @@
 Rule: wall time and chance come in as arguments; nothing here reads a clock.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -49,6 +50,16 @@ class Manifest:
     folder: str = ""
     packages: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     slices: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+
+    @property
+    def has_tape(self) -> bool:
+        """Tell whether the run was made on data of a catalog, where it can be read again."""
+        return bool(self.slices)
+
+    @property
+    def venues(self) -> tuple[str, ...]:
+        """The names of the venues it was made for."""
+        return tuple(json.loads(self.config).get("venues", ()))
 
     @property
     def config_hash(self) -> str:

@@ -3,6 +3,7 @@
 Rule: words only; nothing is folded or decided here, and no number is rounded.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -57,6 +58,12 @@ _BAR_FIELDS = 6  # open, high, low, close, volume, time
 def zone_of(instrument_id: InstrumentId | None) -> ZoneInfo | None:
     """Return the zone an instrument's venue lives in, None where that is UTC or unknown."""
     return None if instrument_id is None else _ZONES.get(instrument_id.venue.value)
+
+
+def common_zone(venues: Iterable[str]) -> ZoneInfo | None:
+    """Return the zone that all these venues live in, None where they differ or it is UTC."""
+    zones = {_ZONES.get(name) for name in venues}
+    return zones.pop() if len(zones) == 1 else None
 
 
 def format_time(ts_ns: int, zone: ZoneInfo | None, *, date: bool = True) -> str:

@@ -82,6 +82,11 @@ def load_report(
     """Return everything a run's report shows."""
     if run.status == "running":
         raise BadInput(f"run {run.run_id} is still running; write its report when it has ended.")
+    if not run.manifest.has_tape:
+        raise BadInput(
+            f"run {run.run_id} traded {run.manifest.mode} and recorded no tape, which its report "
+            f"would be drawn from; see onetape journal {run.run_id}."
+        )
     folder = Path(run.manifest.folder) if run.manifest.folder else None
     store = Store(settings.catalog)
     universe = resolve(scenario_from_json(run.manifest.config, folder), store)

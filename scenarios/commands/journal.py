@@ -9,7 +9,7 @@ from catalog.codec import encode
 from catalog.folds import fold, why
 from catalog.journal import Entry, JournalStore, open_journal
 from catalog.runs import Run
-from catalog.words import describe, format_time, instrument_of, zone_of
+from catalog.words import common_zone, describe, format_time, instrument_of, zone_of
 from scenarios.screen import Screen
 from scenarios.settings import read_settings
 from strategies.errors import BadInput
@@ -103,11 +103,12 @@ def _list(
 ) -> list[dict[str, Any]]:
     asked = None if limit is None else limit + 1
     shown = []
+    zone = common_zone(run.manifest.venues)
     for number, entry in enumerate(store.entries(run, kinds=kinds, source=source, limit=asked)):
         if number == limit:
             screen.line(f"... and more: --limit 0 shows all, run {run.run_id}.")
             break
-        time = format_time(entry.ts_ns, zone_of(instrument_of(entry)))
+        time = format_time(entry.ts_ns, zone_of(instrument_of(entry)) or zone)
         screen.line(f"{time}  {entry.kind:<8} {describe(entry)}")
         if screen.as_json:
             shown.append(_values(entry, time))

@@ -74,9 +74,21 @@ def trade_and_show(
     outcome = run_live(scenario, settings, environ, screen, consent=consent)
     summary = outcome.summary()
     show(summary, screen)
+    show_books(summary, screen)
     screen.line(f"next: onetape journal {summary['run_id']}")
     screen.result(summary)
     return summary
+
+
+def show_books(summary: Mapping[str, object], screen: Screen) -> None:
+    """Say how the run's books and the venue's compare."""
+    mismatches = summary.get("mismatches")
+    for text in mismatches if isinstance(mismatches, list) else ():
+        screen.warn(f"The venue's books differ: {text}")
+    if summary["reconciled"]:
+        screen.line("orders, fills, positions and cash equal the venue's books")
+    elif not mismatches:
+        screen.warn("The venue's books could not be compared at the end: look at the account.")
 
 
 def run_and_show(

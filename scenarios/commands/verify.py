@@ -87,6 +87,11 @@ def _universe(found: Run, settings: Settings) -> Universe:
         raise BadInput(f"run {found.run_id} is still running; verify it when it has ended.")
     if found.entry_count == 0:
         raise BadInput(f"run {found.run_id} has no journal entries; there is nothing to verify.")
+    if not found.manifest.has_tape:
+        raise BadInput(
+            f"run {found.run_id} cannot be verified: it traded {found.manifest.mode} and recorded "
+            f"no tape; see onetape journal {found.run_id} --why ORDER for what led to an order."
+        )
     folder = Path(found.manifest.folder) if found.manifest.folder else None
     scenario = scenario_from_json(found.manifest.config, folder)
     try:
