@@ -24,7 +24,6 @@ from adapters.kis.errors import (
     Stop,
 )
 from adapters.kis.fields import NOTICE_TRS
-from adapters.kis.frames import Ack
 from adapters.kis.gateway import KisGateway
 from adapters.kis.limits import Servers
 from adapters.kis.market import Change, Notice
@@ -159,7 +158,6 @@ class KisOrders:
         self._tasks: set[asyncio.Task[None]] = set()
         self._background: tuple[asyncio.Task[None], ...] = ()
         self._closing = "the client has not started"
-        self._has_key = False
         gateway.listen(self._hear)
 
     # --- life ---
@@ -214,7 +212,7 @@ class KisOrders:
     @property
     def is_registered(self) -> bool:
         """Tell whether fill notices come."""
-        return self._has_key and self.stream in self._gateway.socket.held
+        return self._gateway.socket.readable(self.stream)
 
     @property
     def is_settled(self) -> bool:
@@ -416,13 +414,11 @@ class KisOrders:
         match heard.value:
             case Notice() as notice:
                 self._tell(self.book.on_notice(notice, self._gateway.moment()))
-            case Acked(stream, ack=Ack.REGISTERED) if stream == self.stream:
-                self._has_key = True  # only this answer brings the key notices are read with
+            case Acked(stream) if stream == self.stream and self.is_registered:
                 self.list.want()  # what was noticed before this is lost
                 self._wake()
                 self._listener.registered()
             case Link():
-                self._has_key = False
                 self.list.wake()
             case BadRecord() as error if _may_be_notice(str(error)):
                 self.list.want()

@@ -181,6 +181,10 @@ class Registrations:
             stream for stream, slot in self._slots.items() if slot.machine.state is SlotState.HELD
         )
 
+    def readable(self, stream: Stream) -> bool:
+        """Tell whether a stream is held, and its key with it where it is encrypted."""
+        return stream in self.held and (stream.tr_id not in NOTICE_TRS or stream in self._keyed)
+
     @property
     def waiting(self) -> tuple[Stream, ...]:
         """Return the streams that are wanted now and have no slot, the most urgent first."""
@@ -282,6 +286,9 @@ class Registrations:
 
     def _note_key(self, stream: Stream, control: Control) -> None:
         """Note a notice stream whose key was lost with its first answer: it is asked for anew."""
+        if control.ack is Ack.UNREGISTERED:
+            self._keyed.discard(stream)  # whatever key its answer bears opens nothing
+            return
         if control.key:
             self._keyed.add(stream)
             self._keyless.discard(stream)

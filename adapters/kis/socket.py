@@ -143,6 +143,10 @@ class KisSocket:
         """Return how long ago anything was heard, a PINGPONG included (steady clock)."""
         return self._session.quiet_ns(self._timing.steady_ns())
 
+    def readable(self, stream: Stream) -> bool:
+        """Tell whether a stream is held, and its key with it where it is encrypted."""
+        return self._registrations.readable(stream)
+
     @property
     def connections(self) -> int:
         """Return how often a connection was asked for."""

@@ -412,3 +412,27 @@ def test_a_notice_whose_key_was_lost_is_given_back_and_registered_anew():
     registrations.on_ack(answer(NOTICE, Ack.ALREADY), now)
     assert registrations.settled
     assert registrations.held == {NOTICE}
+
+
+def test_a_key_in_the_answer_to_an_unregistration_opens_nothing():
+    registrations = Registrations(LIMITS)
+    registrations.connected()
+    registrations.orders(live=True)
+    registrations.want(NOTICE, 0)
+    now = 0
+
+    def answered(ack, key=""):
+        nonlocal now
+        now += 6 * SECOND
+        send = registrations.next(now)
+        registrations.on_ack(replace(answer(NOTICE, ack), key=key), now)
+        return send
+
+    for _ in range(2):  # the answers with the key are lost both times
+        assert registrations.next(now) == Send(NOTICE, register=True)
+        assert answered(Ack.ALREADY) == Send(NOTICE, register=True)
+        assert not registrations.readable(NOTICE)
+        assert answered(Ack.UNREGISTERED, key="k" * 32) == Send(NOTICE, register=False)
+        now += 6 * SECOND
+    assert answered(Ack.REGISTERED, key="k" * 32) == Send(NOTICE, register=True)
+    assert registrations.readable(NOTICE)
