@@ -5,9 +5,8 @@ Rule: live data never wait for a repair, and what is repaired is never handed ou
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
 
-from nautilus_trader.model import InstrumentId, TradeTick
+from nautilus_trader.model import TradeTick
 
 from adapters.kis.bar_fold import Hole, Traded
 from adapters.kis.data_events import Doubled, GapFound, Observed, OnEvent, OnGap
@@ -25,7 +24,10 @@ from strategies.messages import Provenance
 
 SETTLE_NS = SECOND
 """Waited (wall time) before asking: the first streamed trade then bounds the gap exactly."""
+CALM_NS = 60 * SECOND
+"""A symbol without a gap for so long is asked about as soon as the first time again."""
 _AT_ONCE = 4
+_MOST_DOUBLINGS = 5
 
 type Spawn = Callable[[Coroutine[object, object, object], str], object]
 
@@ -53,7 +55,8 @@ class GapDesk:
         self._spawn = spawn
         self._symbols: dict[str, Continuity] = {}
         self._books: dict[str, int | None] = {}
-        self._asking: set[tuple[str, Gap]] = set()
+        self._asking: set[str] = set()
+        self._waits: dict[str, tuple[int, int]] = {}
         self._few = asyncio.Semaphore(_AT_ONCE)
         self._seconds = Seconds()
 
@@ -81,8 +84,8 @@ class GapDesk:
                 self._tell_book(code, lost_ns, ts_ns)
         elif stream.tr_id == TRADES:
             symbol = self._symbols.setdefault(code, Continuity())
-            for gap in symbol.resumed(ts_ns):
-                self._ask(code, gap, SETTLE_NS)
+            if symbol.resumed(ts_ns):
+                self._ask(code)
 
     def left(self, stream: Stream) -> None:
         """Take in that a stream is no longer observed, at our own wish."""
@@ -101,84 +104,113 @@ class GapDesk:
             self._on_event(Doubled(tick.instrument_id, tick.trade_id.value))
             return False
         if isinstance(found, Gap):
-            self._ask(code, found, 0)
+            self._ask(code)
         return True
 
     def end(self) -> None:
         """Tell of the gaps that nobody will repair any more."""
         now_ns = self._gateway.stamp_ns()
         for code, symbol in self._symbols.items():
-            symbol.resumed(now_ns)
-            for gap in symbol.gaps:
-                self._tell(code, symbol.settle(gap, None), now_ns)
+            gaps = symbol.resumed(now_ns)
+            self._tell(code, [symbol.settle(gap, None) for gap in gaps], now_ns)
         for code, lost_ns in self._books.items():
             if lost_ns is not None:
                 self._tell_book(code, lost_ns, now_ns)
 
     # --- inside ---
 
-    def _ask(self, code: str, gap: Gap, wait_ns: int) -> None:
-        key = (code, replace(gap, to_volume=None))
-        if key not in self._asking:
-            self._asking.add(key)
-            self._spawn(self._repair(code, gap, wait_ns), f"gap of {code}")
+    def _ask(self, code: str) -> None:
+        if code not in self._asking:
+            self._asking.add(code)
+            self._spawn(self._repair(code), f"gaps of {code}")
 
-    async def _repair(self, code: str, gap: Gap, wait_ns: int) -> None:
-        """Ask what was missed, take it in and tell."""
+    async def _repair(self, code: str) -> None:
+        """Ask about all gaps of a symbol at once, until there is none that can be asked about."""
         try:
-            await self._gateway.timing.sleep_ns(wait_ns)
-            async with self._few:
-                trades = await self._missed(code, gap)
+            while True:
+                await self._gateway.timing.sleep_ns(self._wait_ns(code))
+                gaps = self._ended(code)
+                if not gaps:
+                    return
+                async with self._few:
+                    trades = await self._missed(code, gaps)
+                self._gateway.socket.inbox.flush()
+                symbol = self._symbols.get(code)
+                if symbol is not None:
+                    settled = [symbol.settle(gap, trades) for gap in self._as_asked(code, gaps)]
+                    self._tell(code, settled, self._gateway.stamp_ns())
+                if not self._ended(code):
+                    return
         finally:
-            self._asking.discard((code, replace(gap, to_volume=None)))
-        self._gateway.socket.inbox.flush()
-        symbol = self._symbols.get(code)
-        if symbol is not None:
-            self._tell(code, symbol.settle(gap, trades), self._gateway.stamp_ns())
+            self._asking.discard(code)
 
-    async def _missed(self, code: str, gap: Gap) -> list[PastTrade] | None:
+    def _wait_ns(self, code: str) -> int:
+        """Return how long to wait before asking: longer each time while gaps do not end."""
+        now_ns = self._gateway.timing.steady_ns()
+        doublings, last_ns = self._waits.get(code, (-1, 0))
+        doublings = 0 if now_ns - last_ns > CALM_NS else min(doublings + 1, _MOST_DOUBLINGS)
+        self._waits[code] = (doublings, now_ns)
+        return SETTLE_NS << doublings
+
+    def _ended(self, code: str) -> list[Gap]:
+        """Return the gaps of a symbol that lie behind it."""
+        symbol = self._symbols.get(code)
+        return [gap for gap in symbol.gaps if gap.to_ns is not None] if symbol is not None else []
+
+    def _as_asked(self, code: str, asked: Sequence[Gap]) -> list[Gap]:
+        """Return the gaps that were asked about and have not grown since."""
+        ends = {(gap.number, gap.to_ns) for gap in asked}
+        return [gap for gap in self._ended(code) if (gap.number, gap.to_ns) in ends]
+
+    async def _missed(self, code: str, gaps: Sequence[Gap]) -> list[PastTrade] | None:
+        """Return the trades back to before the first of the gaps, None where KIS does not tell."""
         until = seoul_time(self._gateway.market_ns())
+        volumes = [gap.from_volume for gap in gaps if gap.from_volume is not None]
+        from_volume = min(volumes) if len(volumes) == len(gaps) else None
+        since = seoul_time(min(gap.from_ns for gap in gaps))
         try:
-            return await self._past.trades(
-                code, until, from_volume=gap.from_volume, since=seoul_time(gap.from_ns)
-            )
+            return await self._past.trades(code, until, from_volume=from_volume, since=since)
         except KisError as error:
             self._gateway.say(f"What {code} traded in a gap could not be asked: {error}")
             return None
 
-    def _tell(self, code: str, settled: Settled | None, now_ns: int) -> None:
-        if settled is None:
-            return
-        gap, found, missing = settled.gap, settled.found, settled.missing
-        instrument_id = self._gateway.instrument_ids[code]
-        ticks = self._taken_in(code, instrument_id, found, gap, now_ns)
-        times = [tick.ts_event for tick in ticks]
-        from_ns, to_ns = min([gap.from_ns, *times]), max([gap.to_ns or now_ns, *times])
-        if found or missing == 0:
-            quantity = sum(one.quantity for one in found)
-            repaired = Provenance.REPAIRED
-            self._on_gap(GapFound(instrument_id, from_ns, to_ns, quantity, repaired, trades=ticks))
-        if missing != 0:
+    def _tell(self, code: str, settled: Sequence[Settled | None], now_ns: int) -> None:
+        """Tell what became of gaps asked about together: one span repaired, one missing."""
+        done = [one for one in settled if one is not None]
+        whole = [one for one in done if one.missing == 0]
+        torn = [one for one in done if one.missing != 0]
+        found = [trade for one in done for trade in one.found]
+        if whole or found:
+            self._tell_repaired(code, [one for one in done if one.found or one in whole], now_ns)
+        if torn:
+            counts = [one.missing for one in torn]
+            missing = None if None in counts else sum(one or 0 for one in counts)
+            from_ns, to_ns = _span(torn, now_ns)
+            instrument_id = self._gateway.instrument_ids[code]
             self._on_gap(GapFound(instrument_id, from_ns, to_ns, missing, Provenance.MISSING))
 
-    def _taken_in(
-        self,
-        code: str,
-        instrument_id: InstrumentId,
-        found: Sequence[PastTrade],
-        gap: Gap,
-        now_ns: int,
-    ) -> tuple[TradeTick, ...]:
-        """Hand repaired trades to the bars and return them as ticks."""
-        day = seoul_day(gap.to_ns or gap.from_ns)
-        self._on_repaired(
-            code,
-            [
-                Traded(self._seconds.at(day, one.time), one.price, one.quantity, one.day_volume)
-                for one in found
-            ],
+    def _tell_repaired(self, code: str, settled: Sequence[Settled], now_ns: int) -> None:
+        """Hand repaired trades to the bars and tell of them."""
+        instrument_id = self._gateway.instrument_ids[code]
+        found = [trade for one in settled for trade in one.found]
+        from_ns, to_ns = _span(settled, now_ns)
+        day = seoul_day(to_ns)
+        traded = [
+            Traded(self._seconds.at(day, one.time), one.price, one.quantity, one.day_volume)
+            for one in found
+        ]
+        self._on_repaired(code, traded)
+        times = [one.ts_ns for one in traded]
+        self._on_gap(
+            GapFound(
+                instrument_id,
+                min([from_ns, *times]),
+                max([to_ns, *times]),
+                sum(one.quantity for one in found),
+                Provenance.REPAIRED,
+                trades=tuple(trade_ticks(instrument_id, day, found, now_ns)),
+            )
         )
-        return tuple(trade_ticks(instrument_id, day, found, now_ns))
 
     def _tell_book(self, code: str, from_ns: int, to_ns: int) -> None:
         self._on_gap(
@@ -191,3 +223,9 @@ class GapDesk:
                 Observed.BOOK,
             )
         )
+
+
+def _span(settled: Sequence[Settled], now_ns: int) -> tuple[int, int]:
+    """Return the market time over which gaps lie."""
+    gaps = [one.gap for one in settled]
+    return min(gap.from_ns for gap in gaps), max(gap.to_ns or now_ns for gap in gaps)

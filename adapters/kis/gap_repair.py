@@ -6,6 +6,7 @@ never handed out as live ticks: a strategy must not take an old price for the pr
 into bars, and onto the tape marked as repaired.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,12 +15,16 @@ from adapters.kis.history import missing_volume
 from adapters.kis.replies import PastTrade
 from adapters.kis.ticks import seoul_time
 
+SEEN_KEPT = 4_096
+"""Trades of a symbol remembered to know doubles: more than any reconnect repeats."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
     """A hole with its edges in the day's volume, None where they are not known.
 
-    ``to_ns`` is None until the stream is registered again.
+    ``to_ns`` is None until the stream is registered again. ``arrived`` are the trades of it that
+    were streamed after all, late: (day's volume, shares).
     """
 
     number: int
@@ -27,6 +32,14 @@ class Gap:
     to_ns: int | None
     from_volume: int | None
     to_volume: int | None
+    arrived: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def missing(self) -> int | None:
+        """Return the shares that did not arrive, None where an edge is not known."""
+        if self.from_volume is None or self.to_volume is None:
+            return None
+        return self.to_volume - self.from_volume - sum(shares for _, shares in self.arrived)
 
     @property
     def hole(self) -> Hole:
@@ -43,6 +56,29 @@ class Settled:
     missing: int | None
 
 
+class _Seen:
+    """The day volumes of the newest trades, to know one that comes again."""
+
+    def __init__(self) -> None:
+        self._order: deque[int] = deque()
+        self._known: set[int] = set()
+
+    def __contains__(self, day_volume: int) -> bool:
+        return day_volume in self._known
+
+    def add(self, day_volume: int) -> None:
+        if day_volume in self._known:
+            return
+        self._known.add(day_volume)
+        self._order.append(day_volume)
+        if len(self._order) > SEEN_KEPT:
+            self._known.discard(self._order.popleft())
+
+    def clear(self) -> None:
+        self._order.clear()
+        self._known.clear()
+
+
 class Continuity:
     """Follows the streamed trades of one symbol; times are market time, ns UTC.
 
@@ -54,6 +90,8 @@ class Continuity:
         self._volume: int | None = None
         self._last_ns = 0
         self._numbered = 0
+        self._seen = _Seen()
+        self._lower: int | None = None
         self._gaps: dict[int, Gap] = {}
         self.lasting: list[Hole] = []
 
@@ -85,13 +123,16 @@ class Continuity:
     def trade(self, day: str, day_volume: int, quantity: int, ts_ns: int) -> bool | Gap:
         """Take a streamed trade in: False where it was delivered before, a Gap where one opened.
 
-        The first trade of a day begins the count anew.
+        A trade that others overtook fills the gap they left. The first trade of a day begins the
+        count anew.
         """
         if day != self._day:
             self._day, self._volume = day, None
+            self._seen.clear()
             self._gaps = {n: replace(gap, from_volume=None) for n, gap in self._gaps.items()}
         elif self._volume is not None and day_volume <= self._volume:
-            return False
+            return self._came_late(day_volume, quantity)
+        self._seen.add(day_volume)
         before, volume = day_volume - quantity, self._volume
         self._volume, last_ns, self._last_ns = day_volume, self._last_ns, ts_ns
         if self._bounded(before):
@@ -125,6 +166,29 @@ class Continuity:
         self._gaps[gap.number] = gap
         return gap
 
+    def _came_late(self, day_volume: int, quantity: int) -> bool:
+        """Take a trade in whose place in the count lies behind; False where it was seen before.
+
+        Two of them in a row tell that the venue counts anew from a lower volume.
+        """
+        if day_volume in self._seen:
+            return False
+        self._seen.add(day_volume)
+        before = day_volume - quantity
+        for gap in self._gaps.values():
+            if gap.from_volume is None or gap.to_volume is None:
+                continue
+            if gap.from_volume <= before and day_volume <= gap.to_volume:
+                filled = replace(gap, arrived=(*gap.arrived, (day_volume, quantity)))
+                self._gaps[gap.number] = filled
+                if not filled.missing:
+                    del self._gaps[gap.number]
+                return True
+        if before == self._lower:
+            self._volume = day_volume
+        self._lower = day_volume
+        return True
+
     def _bounded(self, before: int) -> bool:
         """Give gaps without an end in the volume the first streamed trade after them."""
         open_ended = [gap for gap in self._gaps.values() if gap.to_volume is None]
@@ -134,7 +198,7 @@ class Continuity:
 
     def _count(self, gap: Gap, trades: Sequence[PastTrade] | None) -> Settled:
         if trades is None:
-            return Settled(gap, (), _span(gap.from_volume, gap.to_volume))
+            return Settled(gap, (), gap.missing)
         from_volume = gap.from_volume
         if from_volume is None:
             from_volume = _volume_before(seoul_time(gap.from_ns), trades)
@@ -144,14 +208,16 @@ class Continuity:
             self._volume = max(to_volume or 0, self._volume or 0) or None
         if to_volume is None or from_volume is None:
             return Settled(gap, (), None)
-        found = tuple(one for one in trades if from_volume < one.day_volume <= to_volume)
-        return Settled(gap, found, max(missing_volume(found, from_volume, to_volume), 0))
-
-
-def _span(from_volume: int | None, to_volume: int | None) -> int | None:
-    if from_volume is None or to_volume is None:
-        return None
-    return to_volume - from_volume
+        arrived = {volume for volume, _ in gap.arrived}
+        found = tuple(
+            one
+            for one in trades
+            if from_volume < one.day_volume <= to_volume and one.day_volume not in arrived
+        )
+        for one in found:
+            self._seen.add(one.day_volume)
+        left = missing_volume(found, from_volume, to_volume)
+        return Settled(gap, found, max(left - sum(shares for _, shares in gap.arrived), 0))
 
 
 def _volume_before(time: str, trades: Sequence[PastTrade]) -> int | None:

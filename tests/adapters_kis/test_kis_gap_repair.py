@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.kis.gap_repair import Continuity, Gap
+from adapters.kis.gap_repair import SEEN_KEPT, Continuity, Gap
 from adapters.kis.replies import PastTrade
 
 SECOND = 1_000_000_000
@@ -69,11 +69,54 @@ def test_what_a_query_does_not_give_stays_missing(trades, found, missing):
     assert [(hole.from_ns, hole.to_ns) for hole in symbol.holes] == [(at(1), at(4))]
 
 
-@pytest.mark.parametrize("volume", [8, 7, 1])
+@pytest.mark.parametrize("volume", [8, 5])
 def test_a_trade_delivered_before_is_known_by_its_volume(volume):
     symbol, _ = stream((1, 5, 5), (2, 3, 8))
     assert symbol.trade(DAY, volume, 1, at(3)) is False
     assert symbol.trade(DAY, 9, 1, at(3)) is True
+
+
+def test_a_venue_that_counts_anew_is_followed_from_its_second_trade():
+    symbol, _ = stream((1, 50, 5_000), (2, 50, 5_050))
+    assert symbol.trade(DAY, 7, 7, at(3)) is True
+    assert symbol.trade(DAY, 9, 2, at(4)) is True
+    assert symbol.trade(DAY, 12, 3, at(5)) is True
+    assert isinstance(symbol.trade(DAY, 20, 3, at(6)), Gap)
+
+
+def test_a_single_trade_out_of_place_does_not_move_the_count():
+    symbol, _ = stream((1, 5, 5), (2, 3, 8))
+    assert symbol.trade(DAY, 4, 1, at(3)) is True
+    assert symbol.trade(DAY, 10, 2, at(4)) is True
+    assert symbol.holes == []
+
+
+def test_doubles_are_known_among_the_newest_trades_only():
+    symbol, _ = stream(*((1, 1, volume) for volume in range(1, SEEN_KEPT + 2)))
+    assert symbol.trade(DAY, 2, 1, at(3)) is False
+    assert symbol.trade(DAY, 1, 1, at(3)) is True
+
+
+def test_trades_in_another_order_fill_the_gap_they_left_and_are_not_doubled():
+    symbol, told = stream((1, 5, 5), (3, 2, 14))
+    gap = told[1]
+    assert symbol.trade(DAY, 9, 4, at(2)) is True
+    assert symbol.trade(DAY, 9, 4, at(2)) is False
+    assert [one.missing for one in symbol.gaps] == [3]
+    settled = symbol.settle(gap, past((2, 4, 9), (2, 3, 12), (3, 2, 14)))
+    assert ([one.day_volume for one in settled.found], settled.missing) == ([12], 0)
+    assert symbol.trade(DAY, 12, 3, at(2)) is False
+    symbol, told = stream((1, 5, 5), (3, 2, 9))
+    assert symbol.trade(DAY, 7, 2, at(2)) is True
+    assert symbol.holes == []
+    assert symbol.settle(told[1], past()) is None
+    assert symbol.trade(DAY, 10, 1, at(4)) is True
+
+
+def test_what_came_late_is_not_missing_where_the_query_fails():
+    symbol, told = stream((1, 5, 5), (3, 2, 14))
+    symbol.trade(DAY, 9, 4, at(2))
+    assert symbol.settle(told[1], None).missing == 3
 
 
 def test_a_new_day_begins_the_count_anew():
