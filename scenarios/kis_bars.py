@@ -1,19 +1,18 @@
 """Pulls KRX bars from KIS into the catalog: asks for what it lacks, writes around what it has.
 
-Rule: shares are pulled side by side and each is written when it is whole or when the pull ends,
-however it ends; a question is only ever about what no file of the stream covers.
+Rule: shares are pulled side by side and written in groups, what is left when the pull ends, however
+it ends; a question is only ever about what no file of the stream covers.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from nautilus_trader.model import Bar, Equity
+from nautilus_trader.model import Bar, Equity, InstrumentId
 
 from adapters.kis import history
 from adapters.kis.config import KisConfig
@@ -26,7 +25,7 @@ from catalog.ingest import pulled
 from catalog.ingest.candles import DAY_NS, MINUTE_NS, bar_type
 from catalog.ingest.pulled import PulledBar, held_spans
 from catalog.merge import Span, outside
-from catalog.store import Store, WriteResult
+from catalog.store import Import, Instrument, Store, WriteResult
 from scenarios.calendars import calendar_for, krx_sessions
 from scenarios.market_clock import venue_clock
 from scenarios.screen import Advance, Screen
@@ -41,6 +40,8 @@ _AT_ONCE = 4
 """Shares asked about at a time: enough to use the budget while answers are on their way."""
 _LOOK_BACK = timedelta(days=14)
 """Daily bars are asked from this long before, for the volume of the day before the first."""
+_BARS_AT_ONCE, _SHARES_AT_ONCE = 50_000, 200
+"""So much is written as one import: each one reads all instruments, and what is not is lost."""
 
 type Step = Callable[[int], None]
 
@@ -98,6 +99,7 @@ class BarPull:
         self._screen = screen
         self._wanted = wanted
         self._results: list[WriteResult] = []
+        self._ready: list[_Share] = []
         self._now_ns = 0
         self._sessions: list[Session] = []
 
@@ -115,7 +117,8 @@ class BarPull:
         async with KisHttp(self._config, folder, self._screen.warn) as http:
             instruments = KisInstruments(http, self._config, folder, Timing(), self._screen.warn)
             listings = await instruments.listings(self._wanted.codes)
-            shares = [self._share(listing) for listing in listings.values()]
+            known = self._store.instruments()
+            shares = [self._share(listing, known) for listing in listings.values()]
             total = len(shares) * len(self._sessions)
             with self._screen.progress("pulling", total) as bar:
                 await self._pull(http, shares, bar)
@@ -151,12 +154,12 @@ class BarPull:
         back = timedelta(days=self._config.limits.past_minutes_days)
         return krx_history.day_of(self._now_ns) - back
 
-    def _share(self, listing: Listing) -> _Share:
+    def _share(self, listing: Listing, known: Mapping[InstrumentId, Instrument]) -> _Share:
         """Return a share as the catalog knows it. Raises BadInput where prices would mix."""
         instrument = catalog_equity(listing, adjusted=self._wanted.adjusted)
-        known = self._store.instruments().get(instrument.id)
-        marked = known is not None and bool((known.info or {}).get("adjusted"))
-        if known is not None and marked is not self._wanted.adjusted:
+        there = known.get(instrument.id)
+        marked = there is not None and bool((there.info or {}).get("adjusted"))
+        if there is not None and marked is not self._wanted.adjusted:
             have, new = ("adjusted", "unadjusted") if marked else ("unadjusted", "adjusted")
             raise BadInput(
                 f"{instrument.id} is in the catalog with {have} prices, and {new} ones are asked "
@@ -178,9 +181,12 @@ class BarPull:
             bar.to(done)
 
         async def one(share: _Share) -> None:
-            async with places, self._written(share):
-                ask = self._ask_minutes if self._wanted.minutes else self._ask_days
-                await ask(http, share, step)
+            ask = self._ask_minutes if self._wanted.minutes else self._ask_days
+            async with places:
+                try:
+                    await ask(http, share, step)
+                finally:
+                    self._take(share)
 
         tasks = [asyncio.create_task(one(share)) for share in shares]
         try:
@@ -189,6 +195,7 @@ class BarPull:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._write()
 
     async def _ask_minutes(self, http: KisHttp, share: _Share, step: Step) -> None:
         """Ask session by session from the newest; an empty one before KIS's year is the end."""
@@ -250,33 +257,39 @@ class BarPull:
 
     # --- writing ---
 
-    @asynccontextmanager
-    async def _written(self, share: _Share) -> AsyncIterator[None]:
-        """Write what a share got when the block ends, however it ends."""
-        try:
-            yield
-        finally:
-            if share.runs:
-                self._write(share)
+    def _take(self, share: _Share) -> None:
+        """Keep a share for the next import, which comes when there is enough for one."""
+        if share.runs:
+            self._ready.append(share)
+        bars = sum(len(run) for each in self._ready for run, _ in each.runs)
+        if bars >= _BARS_AT_ONCE or len(self._ready) >= _SHARES_AT_ONCE:
+            self._write()
 
-    def _write(self, share: _Share) -> None:
+    def _write(self) -> None:
+        """Write the shares that are kept, as one import."""
+        ready, self._ready = self._ready, []
+        if ready:
+            with self._store.importing() as batch:
+                for share in ready:
+                    self._add(batch, share)
+            self._results += batch.results
+
+    def _add(self, batch: Import, share: _Share) -> None:
         source = f"KIS {share.code} {self._wanted.kind}"
-        with self._store.importing() as batch:
-            if self._wanted.minutes:
-                bars = sorted((bar for run, _ in share.runs for bar in run), key=_closes)
-                pulled.write_minutes(self._store, batch, share.instrument, bars, source)
-            else:
-                for days, before in share.runs:
-                    pulled.write_days(
-                        self._store,
-                        batch,
-                        share.instrument,
-                        days,
-                        calendar_for,
-                        source,
-                        volume_before=before,
-                    )
-        self._results += batch.results
+        if self._wanted.minutes:
+            bars = sorted((bar for run, _ in share.runs for bar in run), key=_closes)
+            pulled.write_minutes(self._store, batch, share.instrument, bars, source)
+            return
+        for days, before in share.runs:
+            pulled.write_days(
+                self._store,
+                batch,
+                share.instrument,
+                days,
+                calendar_for,
+                source,
+                volume_before=before,
+            )
 
 
 def catalog_equity(listing: Listing, *, adjusted: bool) -> Equity:

@@ -52,6 +52,13 @@ def register(sources: Any, shared: argparse.ArgumentParser) -> None:
     add("--adjusted", action="store_true", help="daily prices adjusted for splits and the like")
     add("--from", dest="first", type=_day, required=True, metavar="DATE", help="first day, Seoul")
     add("--to", dest="last", type=_day, metavar="DATE", help="last day, inclusive (today)")
+    add(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="another limit of KIS, as in --limit requests=3 for a new customer (repeatable)",
+    )
 
 
 def pull(args: argparse.Namespace, settings: Settings, screen: Screen) -> None:
@@ -66,7 +73,8 @@ def pull(args: argparse.Namespace, settings: Settings, screen: Screen) -> None:
     wanted = Wanted(
         codes, args.first, args.last, minutes=args.kind == "minutes", adjusted=args.adjusted
     )
-    work = BarPull(read_config(environ), Store(settings.catalog), screen, wanted)
+    config = read_config(environ, _limits(args.limit))
+    work = BarPull(config, Store(settings.catalog), screen, wanted)
     done = asyncio.run(work.run(settings.home / "tokens", environ))
     _show(done, args, time.perf_counter() - begun, screen)
 
@@ -110,6 +118,17 @@ def _code(text: str, where: str) -> str:
     except BadInput as error:
         raise BadInput(f"{where}{error}") from None
     return code
+
+
+def _limits(given: Sequence[str]) -> dict[str, object]:
+    """Read ``NAME=N`` pairs; which names there are is the adapter's to know."""
+    numbers: dict[str, object] = {}
+    for text in given:
+        name, _, number = text.partition("=")
+        if not (number.isascii() and number.isdigit()):
+            raise BadInput(f"--limit {text!r} is no NAME=N: write it as in --limit requests=3.")
+        numbers[name] = int(number)
+    return numbers
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -14,10 +15,13 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "venues_kis"))
 
-from kis_market import server_of
+from kis_market import SESSION, at, server_of
 
+from catalog.store import Store
 from scenarios.commands.venue import settings_of
+from scenarios.venues.kis.compose import Options, build
 from scenarios.venues.kis.faults import Fault, FaultKind
+from scenarios.venues.kis.personality import LIMITS, Environment
 from scenarios.venues.kis.server import KisServer
 
 
@@ -44,14 +48,27 @@ class Served:
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
+def _played(store: Store, now: float) -> KisServer:
+    """Return a server of a catalog's day, ``now`` seconds after the open."""
+    numbers = replace(LIMITS[Environment.REAL], requests_per_s=1_000)
+    options = Options(
+        environment=Environment.REAL, sessions=[SESSION], start_ns=at(now), limits=numbers
+    )
+    return build(store, options, time.time_ns)
+
+
 @contextmanager
-def kis_serving(*events: object, **more: object) -> Iterator[Served]:
-    """Run a server of the events until the block ends."""
+def kis_serving(*events: object, store: Store | None = None, **more: object) -> Iterator[Served]:
+    """Run a server of the events, or of a catalog's day, until the block ends."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
-        server = server_of(*events, wall=time.time_ns, **more)
+        server = (
+            server_of(*events, wall=time.time_ns, **more)
+            if store is None
+            else _played(store, **more)
+        )
         asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
         try:
             yield Served(server, loop)

@@ -6,19 +6,23 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 from kis_serving import TOKEN, hand_made, kis_serving, refused
+from nautilus_trader.model import InstrumentId
 
 from catalog.layout import file_span
 from catalog.read import stream_tables
+from catalog.resample import bars_from_trades
 from catalog.store import Store
+from scenarios import kis_bars
 from scenarios.calendars import krx_sessions
 from scenarios.cli import main
 from scenarios.kis_pull import read_codes
+from scenarios.venues.kis.compose import generate
 from scenarios.venues.kis.market_time import ymd
 from scenarios.venues.kis.symbols import DayBar, MinuteBar
 from strategies.errors import BadInput
 from strategies.ports import StreamKind
 
-from kis_market import CODE, OPEN_NS, quote, trade  # isort: skip - found on the path of kis_serving
+from kis_market import CODE, OPEN_NS, SESSION, quote, trade  # isort: skip - found on the path of kis_serving
 
 OTHER = "0002A0"
 CODES = (CODE, OTHER)
@@ -137,6 +141,20 @@ def test_several_shares_and_codes_from_a_file(kis, home, capsys, tmp_path):
     known = Store(home / "catalog").instruments()
     assert {str(each) for each in known} == {f"{CODE}.KRX", f"{OTHER}.KRX"}
     assert {each.info["name"] for each in known.values()} == {f"가상{CODE}", f"가상{OTHER}"}
+
+
+def test_shares_are_written_in_groups_and_the_rest_at_the_end(kis, home, capsys, monkeypatch):
+    monkeypatch.setattr(kis_bars, "_BARS_AT_ONCE", 100)
+    minute_bars(kis.one, *range(391))
+    minute_bars(kis.other, 390)
+    assert pull(capsys, *CODES, *PRICES)["rows_added"] == 392
+    assert len(closes(home)) == 391
+
+
+def test_a_limit_can_be_set(kis, home, capsys):
+    day_bars(kis.one, 5)
+    options = ("--from", "2026-03-02", "--limit", "requests=3", "--limit", "page_orders=5")
+    assert pull(capsys, CODE, *options)["rows_added"] == 10
 
 
 def test_minutes_without_a_trade_are_no_bars(kis, home, capsys):
@@ -265,6 +283,9 @@ def test_a_price_that_differs_from_the_catalogs_is_refused(kis, home, capsys):
         ([CODE, "--from", "yesterday"], "is no date like"),
         ([CODE, "--from", "2026-03-02", "--adjusted", "--kind", "minutes"], "--kind days"),
         (["123456", "--from", "2026-03-02"], "KIS knows no share 123456"),
+        ([CODE, "--from", "2026-03-02", "--limit", "requests"], "is no NAME=N"),
+        ([CODE, "--from", "2026-03-02", "--limit", "request=3"], "did you mean requests"),
+        ([CODE, "--from", "2026-03-02", "--limit", "requests=0"], "at least 1"),
         ([CODE, "--from", "2026-03-07", "--to", "2026-03-08"], "KIS has no days of 990001"),
     ],
 )
@@ -370,3 +391,18 @@ def test_codes_are_read_from_files(tmp_path):
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(BadInput, match="it is no text"):
         read_codes([f"@{path}"])
+
+
+def test_pulled_minutes_equal_those_folded_from_the_tape(home, capsys, monkeypatch, tmp_path):
+    tape = Store(tmp_path / "tape")
+    generate(tape, SESSION, 1, seed=3, trades=400)
+    with kis_serving(store=tape, now=AFTER_CLOSE) as served:
+        served.set(monkeypatch)
+        pull(capsys, CODE, *PRICES)
+    instrument = tape.instruments()[InstrumentId.from_str(f"{CODE}.KRX")]
+    end_ns = SESSION.close_ns + MINUTE
+    trades = stream_tables(tape, StreamKind.TRADES, f"{CODE}.KRX")
+    parts = bars_from_trades(trades, instrument, MINUTE, SESSION.open_ns, end_ns)
+    folded = pa.concat_tables(parts).to_pylist()
+    assert rows(home, StreamKind.BARS, MINUTES) == folded
+    assert len(folded) > 100
