@@ -1,7 +1,8 @@
 """One request budget for an appkey: who may ask next, and when.
 
-Rule: nothing is granted beyond the window, whatever was asked in whatever order. Orders go first,
-then credentials, account queries, other queries, polling. Time is an argument (wall time).
+Rule: nothing is granted beyond the window, whatever was asked in whatever order. Cancels and
+amendments go first, then orders, credentials, account queries, other queries, polling. Time is an
+argument (wall time).
 """
 
 from collections import deque
@@ -51,7 +52,7 @@ class RequestBudget[T]:
 
     def submit(self, item: T, endpoint: Endpoint) -> bool:
         """Queue a request; False where the queue is full (orders are always taken)."""
-        if len(self) >= self._limits.queue_length and endpoint.priority is not Priority.ORDER:
+        if len(self) >= self._limits.queue_length and not endpoint.priority.is_urgent:
             return False
         self._queues[endpoint.priority].append((item, endpoint))
         return True
@@ -100,7 +101,7 @@ class RequestBudget[T]:
     def _window_opens(self, priority: Priority, now: int) -> int:
         """Return when the window has room; others than orders leave some of it to them."""
         opens = self._room_in(self._sent, now)
-        if priority is Priority.ORDER:
+        if priority.is_urgent:
             return opens
         if self._sent:
             opens = max(opens, self._sent[-1] + self._limits.requests_spacing_ns)
@@ -124,5 +125,5 @@ class RequestBudget[T]:
         self.granted += 1
         self._sent.append(now)
         self._last[endpoint.group] = now
-        if endpoint.priority is not Priority.ORDER:
+        if not endpoint.priority.is_urgent:
             self._others.append(now)

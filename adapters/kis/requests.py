@@ -23,11 +23,17 @@ _TRADING = "/uapi/domestic-stock/v1/trading"
 class Priority(IntEnum):
     """Who goes first when the budget is short."""
 
-    ORDER = 0
-    CREDENTIAL = 1
-    ACCOUNT = 2
-    QUERY = 3
-    POLL = 4
+    CHANGE = 0
+    ORDER = 1
+    CREDENTIAL = 2
+    ACCOUNT = 3
+    QUERY = 4
+    POLL = 5
+
+    @property
+    def is_urgent(self) -> bool:
+        """Tell whether the whole budget is for it: cancels, amendments and orders."""
+        return self <= Priority.ORDER
 
 
 class Group(StrEnum):
@@ -80,7 +86,9 @@ def _account(name: str, service: str, real: str, mock: str) -> Endpoint:
     )
 
 
-def _order(name: str, service: str, real: str, mock: str) -> Endpoint:
+def _order(
+    name: str, service: str, real: str, mock: str, priority: Priority = Priority.ORDER
+) -> Endpoint:
     return Endpoint(
         name=name,
         method="POST",
@@ -88,7 +96,7 @@ def _order(name: str, service: str, real: str, mock: str) -> Endpoint:
         real_tr=real,
         mock_tr=mock,
         group=Group.ORDER,
-        priority=Priority.ORDER,
+        priority=priority,
         changes=True,
     )
 
@@ -125,7 +133,7 @@ VI_STATUS = _quotation("vi_status", "inquire-vi-status", "FHPST01390000", mock=F
 
 BUY = _order("buy", "order-cash", "TTTC0012U", "VTTC0012U")
 SELL = _order("sell", "order-cash", "TTTC0011U", "VTTC0011U")
-CHANGE = _order("change", "order-rvsecncl", "TTTC0013U", "VTTC0013U")
+CHANGE = _order("change", "order-rvsecncl", "TTTC0013U", "VTTC0013U", Priority.CHANGE)
 OPEN_ORDERS = _account("open_orders", "inquire-psbl-rvsecncl", "TTTC0084R", "")
 BUYING_POWER = _account("buying_power", "inquire-psbl-order", "TTTC8908R", "VTTC8908R")
 SELLING_POWER = _account("selling_power", "inquire-psbl-sell", "TTTC8408R", "")

@@ -26,7 +26,14 @@ from adapters.kis.requests import Group, Priority
 
 MS, SECOND = 1_000_000, 1_000_000_000
 REAL, MOCK = limits_for(Servers.REAL), limits_for(Servers.MOCK)
-KINDS = (requests.BUY, requests.TOKEN, requests.BALANCE, requests.PRICE, requests.PRICES)
+KINDS = (
+    requests.CHANGE,
+    requests.BUY,
+    requests.TOKEN,
+    requests.BALANCE,
+    requests.PRICE,
+    requests.PRICES,
+)
 
 
 def drain(budget, until_ns, now=0):
@@ -122,6 +129,15 @@ def test_a_full_queue_refuses_all_but_orders_and_withdrawals_make_room():
     assert len(budget) == 2
 
 
+def test_a_cancel_overtakes_the_orders_that_wait():
+    budget = RequestBudget(REAL)
+    for order in range(20):
+        budget.submit(order, requests.BUY)
+    drain(budget, 0)
+    budget.submit("cancel", requests.CHANGE)
+    assert [item for _, item in drain(budget, 2 * SECOND)] == ["cancel", 18, 19]
+
+
 def test_time_that_runs_back_grants_nothing_more():
     budget = RequestBudget(REAL)
     for order in range(20):
@@ -176,8 +192,10 @@ class AnyTraffic(RuleBasedStateMachine):
         assert (priority, granted.item) in self.waiting
         same = [item for level, item in self.waiting if level == priority]
         assert granted.item == same[0]
-        if priority is not Priority.ORDER:
-            assert all(level is not Priority.ORDER for level, _ in self.waiting)
+        if priority is not Priority.CHANGE:
+            assert all(level is not Priority.CHANGE for level, _ in self.waiting)
+        if not priority.is_urgent:
+            assert not any(level.is_urgent for level, _ in self.waiting)
         self.waiting.remove((priority, granted.item))
         self.grants.append((self.now, priority, granted.endpoint.group))
 
@@ -189,7 +207,7 @@ class AnyTraffic(RuleBasedStateMachine):
     def never_over_the_limit(self):
         span = self.limits.requests_window_ns
         times = [at for at, _, _ in self.grants]
-        others = [at for at, priority, _ in self.grants if priority is not Priority.ORDER]
+        others = [at for at, priority, _ in self.grants if not priority.is_urgent]
         assert busiest(times[-12:], span) <= 5
         assert busiest(others[-12:], span) <= 3
 

@@ -175,6 +175,7 @@ async def node_desk(
         finally:
             one.handle.stop()
             await asyncio.gather(running, return_exceptions=True)
+            one.node.dispose()
     finally:
         await server.stop()
 

@@ -169,6 +169,7 @@ async def told(sequences):
     finally:
         handle.stop()
         await running
+        node.dispose()
 
 
 def test_the_engine_takes_fills_after_an_end_but_nothing_after_a_rejection():
