@@ -11,7 +11,7 @@ from kis_client import QUOTATIONS, TRADING, KisClient, with_client
 from kis_market import CODE, WHO, Wall, account_of, quote, server_of, trade
 from yarl import URL
 
-from scenarios.venues.kis.personality import Environment
+from scenarios.venues.kis.personality import SERVICES, Environment
 
 MORNING = [quote(1), trade(2, 10_000, 5), trade(3, 9_990, 6, buyer_initiated=False), quote(4)]
 CODES = tuple(f"9900{i:02d}" for i in range(1, 41))
@@ -269,6 +269,29 @@ def test_the_order_list_filters_and_an_empty_one_says_so():
     with_client(check, *MORNING)
 
 
+@pytest.mark.parametrize(
+    ("form", "rows"),
+    [
+        (1, [("N", "0", "0"), ("Y", "3", "2"), ("Y", "3", "0")]),
+        (2, [("Y", "5", "0"), ("Y", "3", "2"), ("Y", "3", "0")]),
+        (3, [("Y", "5", "0"), ("Y", "3", "2")]),
+    ],
+)
+def test_changed_orders_can_be_listed_in_several_ways(form, rows):
+    async def check(client: KisClient, _wall):
+        placed = (await client.order("buy", CODE, 5, 9_800))["output"]["ODNO"]
+        amended = (await client.change(placed, "amend", 9_700))["output"]["ODNO"]
+        await client.change(amended, "cancel", quantity=3, every="N")
+        ([page], _) = await client.order_pages()
+        names = ("cncl_yn", "cncl_cfrm_qty", "rmn_qty")
+        assert [tuple(row[name] for name in names) for row in page] == rows
+        assert [row["orgn_odno"] for row in page] == ["", placed, amended][: len(rows)]
+        ([nxt], _) = await client.order_pages(EXCG_ID_DVSN_CD="NXT")
+        assert nxt == []
+
+    with_client(check, *MORNING, limits={"requests_per_s": 1_000, "order_rows": form})
+
+
 def test_balance_and_buying_power_equal_the_books():
     async def check(client: KisClient, _wall):
         await client.order("buy", CODE, 30, 10_000)
@@ -466,6 +489,51 @@ def test_master_files_have_the_published_layout(name, width):
             assert reply.status == 404
 
     with_client(check, codes=(CODE, "990002"))
+
+
+def scalars(value):
+    """Yield every scalar of an answer, however deep."""
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        yield value
+        return
+    for each in value:
+        yield from scalars(each)
+
+
+@pytest.mark.parametrize("path", [path for path, each in SERVICES.items() if each.method == "GET"])
+def test_every_service_answers_in_padded_texts_with_its_headers(path):
+    async def check(client: KisClient, _wall):
+        await client.order("buy", CODE, 5, 9_900)
+        name = path.rsplit("/", 1)[-1]
+        query = client.account() | {
+            **{"INQR_STRT_DT": "20260309", "INQR_END_DT": "20260309", "INQR_DVSN": "01"},
+            **{"PDNO": CODE, "ORD_DVSN": "00", "ORD_UNPR": "9900", "BASS_DT": "20260309"},
+            **{
+                "FID_INPUT_ISCD": CODES_OF.get(name, CODE),
+                "FID_INPUT_ISCD_1": CODE,
+                "FID_INPUT_HOUR_1": "090500",
+            },
+            **{"FID_INPUT_DATE_1": "20260309", "FID_INPUT_DATE_2": "20260309"},
+            "FID_COND_SCR_DIV_CODE": SCREENS.get(name, ""),
+        }
+        tr_id = SERVICES[path].real[0]
+        status, body, headers = await client.get(path, tr_id, query)
+        assert (status, body["rt_cd"]) == (200, "0")
+        assert all(isinstance(each, str) for each in scalars(body))
+        assert len(body["msg1"]) >= 80
+        assert headers["tr_id"] == tr_id
+        assert {"tr_cont", "gt_uid", "Date"} <= set(headers)
+        if "ctx_area_nk100" in body:
+            assert [len(body[f"ctx_area_{name}100"]) for name in ("fk", "nk")] == [100, 100]
+        assert any(name.startswith("output") for name in body)
+
+    with_client(check, *MORNING)
+
+
+CODES_OF = {"inquire-index-price": "0001"}
+SCREENS = {"volume-rank": "20171", "fluctuation": "20170", "inquire-vi-status": "20139"}
 
 
 def test_limits_can_be_those_of_a_new_customer():

@@ -21,7 +21,9 @@ class Limits:
     """Numbers of one environment; seconds are wall time.
 
     ``change_receipts``: an amendment or cancellation is told twice (accepted, confirmed), or once
-    (confirmed): sources disagree.
+    (confirmed): sources disagree. ``order_rows`` is how the order list shows them, which nothing
+    documents: 1 an amended order's row has what was moved as neither open nor cancelled, 2 as
+    cancelled, 3 as 2 and cancellations have no row of their own.
     """
 
     requests_per_s: int
@@ -40,6 +42,7 @@ class Limits:
     notice_width: int = 26
     status_width: int = 11
     change_receipts: int = 2
+    order_rows: int = 1
     burst_records: int = 6
     ping_every_s: int = 15
     stale_hold_s: int = 10

@@ -11,6 +11,7 @@ from scenarios.venues.kis.answers import InputError, Reply, Row, good, needed
 from scenarios.venues.kis.exchange import Exchange
 from scenarios.venues.kis.market_time import MINUTE_NS, hms
 from scenarios.venues.kis.matching import Level
+from scenarios.venues.kis.personality import INDEX_CODES
 from scenarios.venues.kis.phases import AUCTIONS, Phase
 from scenarios.venues.kis.records import index_record, ratio, sign_of
 from scenarios.venues.kis.symbols import DEPTH, DayBar, Symbol
@@ -385,6 +386,8 @@ def fluctuation(exchange: Exchange, query: Query) -> Reply:
 def index_price(exchange: Exchange, query: Query) -> Reply:
     """Answer inquire-index-price with the same points the socket tells."""
     code = needed(query, "FID_INPUT_ISCD")
+    if code not in INDEX_CODES:
+        raise InputError("FID_INPUT_ISCD")
     fields = index_record(code, exchange.now_ns, exchange.members(code))
     return _one(
         {

@@ -1,7 +1,7 @@
 """Answers of the account services: orders in, order lists, balances and buying power out.
 
 Rule: rows come from the books alone, paged as KIS pages them. How a cancelled or amended order
-shows in the list (its own row, the original's remainder gone) is an assumption.
+shows in the list is an assumption, so there are several (``Limits.order_rows``).
 """
 
 from collections.abc import Callable, Mapping
@@ -115,7 +115,9 @@ def order_list(call: AccountCall) -> Reply:
     chosen = [order for order in in_range if _is_asked(order, given)]
     if given.get("INQR_DVSN", "00") == "00":
         chosen.reverse()
-    rows = [_order_row(order, call.exchange) for order in chosen]
+    if call.limits.order_rows >= 3:
+        chosen = [order for order in chosen if not order.is_cancel]
+    rows = [_order_row(order, call) for order in chosen]
     page = page_of(rows, call.limits.order_page, call.tr_cont, given.get("CTX_AREA_NK100", ""))
     totals = {
         "tot_ord_qty": str(sum(order.quantity for order in in_range)),
@@ -141,11 +143,12 @@ def _is_asked(order: Order, given: Given) -> bool:
     )
 
 
-def _order_row(order: Order, exchange: Exchange) -> Row:
+def _order_row(order: Order, call: AccountCall) -> Row:
     average = ratio(order.filled_won, order.filled) if order.filled else "0"
     kind = "취소" if order.is_cancel else "정정" if order.original else ""
     side = "매도" if order.side is Side.SELL else "매수"
     cancelled = order.quantity if order.is_cancel else order.cancelled
+    cancelled += order.moved if call.limits.order_rows >= 2 else 0
     return {
         "ord_dt": order.day,
         "ord_gno_brno": BRANCH,
@@ -155,13 +158,13 @@ def _order_row(order: Order, exchange: Exchange) -> Row:
         "sll_buy_dvsn_cd": order.side.value,
         "sll_buy_dvsn_cd_name": f"현금{side}{kind}",
         "pdno": order.code,
-        "prdt_name": exchange.symbols[order.code].name,
+        "prdt_name": call.exchange.symbols[order.code].name,
         "ord_qty": str(order.quantity),
         "ord_unpr": str(order.price),
         "ord_tmd": order.time,
         "tot_ccld_qty": str(order.filled),
         "avg_prvs": average,
-        "cncl_yn": "Y" if order.is_cancel or order.cancelled else "N",
+        "cncl_yn": "Y" if cancelled else "N",
         "tot_ccld_amt": str(order.filled_won),
         "loan_dt": "",
         "ord_dvsn_cd": order.type.code,
@@ -183,7 +186,7 @@ def changeable(call: AccountCall) -> Reply:
     wanted = {"0": set(Side), "1": {Side.SELL}, "2": {Side.BUY}}.get(side, set(Side))
     today = call.exchange.desk.day
     rows = [
-        _order_row(order, call.exchange)
+        _order_row(order, call)
         | {
             "psbl_qty": str(order.open_quantity),
             "rvse_cncl_dvsn_name": "정정" if order.original else "",
