@@ -3,7 +3,8 @@
 Rule: nothing is repaired on the way. What an import would drop, sort or refuse is a finding here.
 """
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from catalog.ingest.exchange_info import is_exchange_info, read_listed
 from catalog.ingest.frames import frames_in, looks_like_frames, values_of, venue_ms
 from catalog.ingest.indices import index_id_of, read_index
 from catalog.ingest.instruments import KRX_NAME
+from catalog.ingest.large_tables import is_large, joined, last_row, sheets_of
 from catalog.ingest.listings import is_listing, read_listing
 from catalog.ingest.mapping import NoMarketData, check_priced
-from catalog.ingest.recorded_csv import RecordedCsv, is_recorded_csv, read_recorded_csv
+from catalog.ingest.recorded_csv import RecordedCsv, is_recorded_csv, read_chunks
 from catalog.ingest.recordings import (
     is_answers,
     lines_of,
@@ -92,68 +94,91 @@ def _without(path: Path, sentence: str) -> str:
     return sentence.removeprefix(str(path)).lstrip(":, ")
 
 
-def _check_csv(recorded: RecordedCsv) -> list[Finding]:
-    found = Findings(str(recorded.path), "line")
-    rows = np.arange(recorded.table.num_rows, dtype=np.int64) + recorded.line
-    received = recorded.times("TimestampOfReceive")
-    prices = from_text(recorded.table.column("Price").combine_chunks())
-    sizes = from_text(recorded.table.column("Quantity").combine_chunks())
-    check_prices(found, "price", prices, rows, received)
-    check_prices(found, "size", sizes, rows, received, least=int(recorded.kind == "trade"))
-    if recorded.kind == "snapshot":
-        _check_snapshots(recorded, found, rows)
-        return found.all()
-    times = Times(found, sessions=ContinuousDays(), ids_tell_loss=True)
-    venue = recorded.times("EventTime")
-    times.add(rows, venue, received)
-    times.finish()
-    _check_symbols(recorded, found, rows, received)
-    if recorded.kind == "trade":
-        ids = recorded.ints("TradeId")
-        _check_order(found, recorded.times("TransactionTime"), venue, rows, received)
-        Ids(found, "trade", Severity.WARNING).add(rows, received, ids, ids, None)
-        return found.all()
-    first, last = recorded.ints("FirstUpdateId"), recorded.ints("FinalUpdateId")
-    starts = np.flatnonzero(
-        np.concatenate([[True], (first[1:] != first[:-1]) | (last[1:] != last[:-1])])
-    )
-    checker = Ids(found, "update", Severity.ERROR)
-    checker.add(rows[starts], received[starts], first[starts], last[starts], None)
-    return found.all()
+def _check_csv(path: Path) -> list[Finding]:
+    """Check a recording kept as CSV, a chunk at a time."""
+    checking = _CsvCheck(path)
+    for recorded in read_chunks(path):
+        checking.add(recorded)
+    return checking.finish()
 
 
-def _check_snapshots(recorded: RecordedCsv, found: Findings, rows: Ints) -> None:
-    received, asked = recorded.times("TimestampOfReceive"), recorded.times("TimestampOfRequest")
-    Times(found).add(rows, asked, received)
-    waited = received - asked
-    wrong = (waited < 0) | (waited > _REQUEST_NS)
-    text = "the answer was received before its request, or more than 3 s after"
-    found.mark(Severity.ERROR, "request-time", text, wrong, rows, received)
-    ids = recorded.ints("LastUpdateId")
-    back = np.diff(ids, prepend=ids[0]) < 0
-    found.mark(Severity.ERROR, "id-back", "an update id below the one above", back, rows, received)
+class _CsvCheck:
+    """A recording kept as CSV on its way through the rules."""
+
+    def __init__(self, path: Path) -> None:
+        self._found = Findings(str(path), "line")
+        self._times = Times(self._found, sessions=ContinuousDays(), ids_tell_loss=True)
+        self._asked = Times(self._found)
+        self._trades = Ids(self._found, "trade", Severity.WARNING)
+        self._updates = Ids(self._found, "update", Severity.ERROR)
+        self._symbol = ""
+        self._last_id: int | None = None
+
+    def add(self, recorded: RecordedCsv) -> None:
+        """Check the next rows."""
+        found = self._found
+        rows = np.arange(recorded.table.num_rows, dtype=np.int64) + recorded.line
+        received = recorded.times("TimestampOfReceive")
+        prices = from_text(recorded.table.column("Price").combine_chunks())
+        sizes = from_text(recorded.table.column("Quantity").combine_chunks())
+        check_prices(found, "price", prices, rows, received)
+        check_prices(found, "size", sizes, rows, received, least=int(recorded.kind == "trade"))
+        if recorded.kind == "snapshot":
+            self._snapshots(recorded, rows, received)
+            return
+        venue = recorded.times("EventTime")
+        self._times.add(rows, venue, received)
+        self._symbols(recorded, rows, received)
+        if recorded.kind == "trade":
+            ids = recorded.ints("TradeId")
+            _check_order(found, recorded.times("TransactionTime"), venue, rows, received)
+            self._trades.add(rows, received, ids, ids, None)
+            return
+        first, last = recorded.ints("FirstUpdateId"), recorded.ints("FinalUpdateId")
+        starts = np.flatnonzero(
+            np.concatenate([[True], (first[1:] != first[:-1]) | (last[1:] != last[:-1])])
+        )
+        self._updates.add(rows[starts], received[starts], first[starts], last[starts], None)
+
+    def finish(self) -> list[Finding]:
+        """Judge what needs the whole file; return all findings."""
+        self._times.finish()
+        return self._found.all()
+
+    def _snapshots(self, recorded: RecordedCsv, rows: Ints, received: Ints) -> None:
+        asked = recorded.times("TimestampOfRequest")
+        self._asked.add(rows, asked, received)
+        waited = received - asked
+        wrong = (waited < 0) | (waited > _REQUEST_NS)
+        text = "the answer was received before its request, or more than 3 s after"
+        self._found.mark(Severity.ERROR, "request-time", text, wrong, rows, received)
+        ids = recorded.ints("LastUpdateId")
+        above = self._last_id if self._last_id is not None else ids[0]
+        back = np.diff(ids, prepend=above) < 0
+        self._last_id = int(ids[-1])
+        text = "an update id below the one above"
+        self._found.mark(Severity.ERROR, "id-back", text, back, rows, received)
+
+    def _symbols(self, recorded: RecordedCsv, rows: Ints, received: Ints) -> None:
+        symbols, streams = recorded.texts("Symbol"), recorded.texts("Stream")
+        if not self._symbol:
+            named = f"_{symbols[0].lower()}_" in recorded.path.name.lower()
+            common = Counter(symbols).most_common(1)[0][0]
+            self._symbol = symbols[0] if named or "_" not in recorded.path.name else common
+        expected = self._symbol
+        wrong = np.array(
+            [
+                symbol != expected or not stream.startswith(f"{symbol.lower()}@")
+                for symbol, stream in zip(symbols, streams, strict=True)
+            ]
+        )
+        text = f"a row of another symbol than {expected}"
+        self._found.mark(Severity.ERROR, "wrong-symbol", text, wrong, rows, received)
 
 
 def _check_order(found: Findings, traded: Ints, sent: Ints, rows: Ints, received: Ints) -> None:
     text = "a trade after the event that tells it"
     found.mark(Severity.ERROR, "trade-after-event", text, traded > sent, rows, received)
-
-
-def _check_symbols(recorded: RecordedCsv, found: Findings, rows: Ints, received: Ints) -> None:
-    symbols, streams = recorded.texts("Symbol"), recorded.texts("Stream")
-    expected = symbols[0]
-    named = f"_{expected.lower()}_" in recorded.path.name.lower()
-    if not named and "_" in recorded.path.name:
-        majority = max(set(symbols), key=symbols.count)
-        expected = majority
-    wrong = np.array(
-        [
-            symbol != expected or not stream.startswith(f"{symbol.lower()}@")
-            for symbol, stream in zip(symbols, streams, strict=True)
-        ]
-    )
-    text = f"a row of another symbol than {expected}"
-    found.mark(Severity.ERROR, "wrong-symbol", text, wrong, rows, received)
 
 
 class _Frames:
@@ -321,7 +346,8 @@ def _check_sheets(path: Path, timezone: str) -> list[Finding]:
     """Check a table: candles, a listing of a market, or values of an index."""
     if is_listing(path):
         listing = read_listing(path)
-        found = _check_values(listing.sheet)
+        found = Findings(str(path), listing.sheet.unit)
+        _check_values(found, listing.sheet)
         again = np.sort(listing.codes)
         repeated = int((again[1:] == again[:-1]).sum())
         if repeated:
@@ -330,7 +356,10 @@ def _check_sheets(path: Path, timezone: str) -> list[Finding]:
     index_id = index_id_of(path)
     if index_id is None:
         check_priced(read_first_names(path), path)
-        return _check_table(read_sheet(path, timezone))
+        large = is_large(path)
+        return check_sheets(
+            path, sheets_of(path, timezone) if large else [read_sheet(path, timezone)]
+        )
     sheets = read_index(path, index_id, timezone)
     return [each for _, sheet in sheets for each in _check_series(sheet)]
 
@@ -347,9 +376,8 @@ def _check_series(sheet: Sheet) -> list[Finding]:
     return found.all()
 
 
-def _check_values(sheet: Sheet) -> Findings:
+def _check_values(found: Findings, sheet: Sheet) -> None:
     """Check what each row says by itself."""
-    found = Findings(str(sheet.path), sheet.unit)
     rows, stamps = sheet.line, sheet.time_ns
     empty = np.logical_or.reduce([_is_null(sheet.columns[name]) for name in PRICES])
     found.mark(Severity.NOTE, "no-price", "a row without a price", empty, rows, stamps)
@@ -363,32 +391,55 @@ def _check_values(sheet: Sheet) -> Findings:
     enclosed = {name: columns[name].filter(pa.array(traded)) for name in PRICES}
     check_ranges(found, enclosed, rows[traded], stamps[traded])
     check_volumes(found, columns["volume"], rows, stamps)
-    return found
 
 
-def _check_table(sheet: Sheet) -> list[Finding]:
-    found = _check_values(sheet)
-    path, columns, rows, stamps = sheet.path, sheet.columns, sheet.line, sheet.time_ns
-    steps = np.diff(stamps, prepend=stamps[0] - 1)
-    newest_first = len(steps) > 2 and bool((steps[1:] < 0).all())
-    if newest_first:
-        found.add(Severity.NOTE, "newest-first", "rows come newest first")
-    else:
-        back = steps < 0
-        found.mark(Severity.ERROR, "time-back", "earlier than the row above", back, rows, stamps)
-    _check_repeated(found, columns, steps == 0, rows, stamps)
-    if len(stamps) > 1:
-        interval_ns = infer_interval(sheet)
-        if interval_ns == DAY_NS and KRX_NAME.match(path.name) and not newest_first:
+def check_sheets(path: Path, sheets: Iterable[Sheet]) -> list[Finding]:
+    """Check a table of candles, given whole or in chunks of it."""
+    checking = None
+    for sheet in sheets:
+        checking = checking or _TableCheck(path, sheet)
+        checking.add(sheet)
+    if checking is None:
+        raise BadInput(f"{path} holds no rows: give a table with at least two.")
+    return checking.found.all()
+
+
+class _TableCheck:
+    """A table of candles on its way through the rules; its first chunk tells the interval."""
+
+    def __init__(self, path: Path, first: Sheet) -> None:
+        self.found = Findings(str(path), first.unit)
+        self._above: Sheet | None = None
+        stamps = first.time_ns
+        self._newest_first = len(stamps) > 2 and bool((np.diff(stamps) < 0).all())
+        self._interval_ns = infer_interval(first) if len(stamps) > 1 else 0
+        self._phase = int(np.median(stamps % self._interval_ns)) if self._interval_ns else 0
+        daily_share = self._interval_ns == DAY_NS and KRX_NAME.match(path.name)
+        self._jumps = Jumps(self.found) if daily_share and not self._newest_first else None
+        if self._newest_first:
+            self.found.add(Severity.NOTE, "newest-first", "rows come newest first")
+
+    def add(self, sheet: Sheet) -> None:
+        """Check the next rows."""
+        found, columns, rows, stamps = self.found, sheet.columns, sheet.line, sheet.time_ns
+        _check_values(found, sheet)
+        above, self._above = self._above, last_row(sheet)
+        whole = sheet if above is None else joined(above, sheet)
+        steps = np.diff(whole.time_ns, prepend=whole.time_ns[0] - 1)
+        if not self._newest_first:
+            back, text = steps < 0, "earlier than the row above"
+            found.mark(Severity.ERROR, "time-back", text, back, whole.line, whole.time_ns)
+        _check_repeated(found, whole.columns, steps == 0, whole.line, whole.time_ns)
+        if self._jumps is not None:
             good = ~mask(_equals_zero(columns["volume"])) & ~mask(_below_one(columns["open"]))
             opens, closes = (columns[name].filter(pa.array(good)) for name in ("open", "close"))
             limits = daily_limits(stamps[good])
-            Jumps(found).add(opens, closes, limits, rows[good], stamps[good])
-        off = (stamps % interval_ns) != int(np.median(stamps % interval_ns))
-        if interval_ns < 86_400 * SECOND_NS:
+            if good.any():
+                self._jumps.add(opens, closes, limits, rows[good], stamps[good])
+        if 0 < self._interval_ns < DAY_NS:
+            off = (stamps % self._interval_ns) != self._phase
             text = "a time off the interval's grid"
             found.mark(Severity.WARNING, "off-interval", text, off, rows, stamps)
-    return found.all()
 
 
 def _check_repeated(
@@ -406,7 +457,7 @@ def _check_repeated(
 
 
 _FORMS: tuple[tuple[Callable[[Path], bool], Callable[[Path], list[Finding]]], ...] = (
-    (is_recorded_csv, lambda path: _check_csv(read_recorded_csv(path))),
+    (is_recorded_csv, _check_csv),
     (looks_like_recording, _check_recording),
     (looks_like_frames, _check_frames),
 )

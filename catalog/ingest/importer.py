@@ -279,7 +279,7 @@ def _recorded(
         if reader.reads(path):
             return reader.read(batch, path, on_bytes)
     if is_recorded_csv(path):
-        return import_recorded_csv(batch, path, options.market, options.grid)
+        return import_recorded_csv(batch, path, options.market, options.grid, on_bytes)
     if looks_like_recording(path):
         return Recording(batch, path, options.market, options.grid, answers).read(on_bytes)
     if looks_like_frames(path):
@@ -298,12 +298,13 @@ def _candles(
     is_krx = instrument_id.venue.value == krx.VENUE
     if options.kind is Kind.KRX_DAILY and not is_krx:
         raise BadInput(f"{path}: {instrument_id} is no share of KRX: leave out --kind krx-daily.")
-    if is_large(path) and not is_krx:
+    # A share's days are never so many; its minutes may be.
+    if is_large(path) and options.kind is not Kind.KRX_DAILY:
         large = import_large(
             batch,
             path,
             instrument_id,
-            options.timezone or "UTC",
+            options.timezone or (krx.TIMEZONE if is_krx else "UTC"),
             options.grid,
             options.interval_ns,
             options.stamp,

@@ -63,12 +63,11 @@ def import_large(
 ) -> Written:
     """Import one table as bars. Raises BadInput naming file and line."""
     writing = _Writing(batch, path, grid, interval_ns, stamp)
-    line = None
-    for table, first_line, unit in _tables(path, on_bytes, chunk_bytes):
-        rows = np.arange(table.num_rows, dtype=np.int64) + first_line
-        line = first_line
-        writing.add(sheet_of(path, table, unit, rows, zone))
-    if line is None:
+    is_empty = True
+    for sheet in sheets_of(path, zone, on_bytes, chunk_bytes):
+        is_empty = False
+        writing.add(sheet)
+    if is_empty:
         raise BadInput(f"{path} holds no rows: give a table with at least two.")
     return writing.close(instrument_id, zone)
 
@@ -100,14 +99,14 @@ class _Writing:
         above = self._above
         self._zone_given = sheet.zone_given
         if above is not None:
-            sheet = _joined(above, sheet)
+            sheet = joined(above, sheet)
         notes = clean(sheet)
         if above is not None and int(sheet.time_ns[0]) < int(above.time_ns[0]):
             raise BadInput(
                 f"{sheet.where(0)}: this row is earlier than rows far above it, and the file is "
                 "too large to be sorted here: sort it by time first."
             )
-        self._above = _last_row(sheet)
+        self._above = last_row(sheet)
         if self._interval_ns is None:
             self._interval_ns = infer_interval(sheet)
             notes.append(f"interval {interval_text(self._interval_ns)} inferred")
@@ -160,7 +159,8 @@ def _coarser(table: pa.Table, decimals: int) -> pa.Table:
     return table.set_column(place, table.schema.field(place), column)
 
 
-def _last_row(sheet: Sheet) -> Sheet:
+def last_row(sheet: Sheet) -> Sheet:
+    """Return the last row of a chunk, to be compared with the next."""
     last = len(sheet.time_ns) - 1
     columns = {name: column[last:] for name, column in sheet.columns.items()}
     rows = slice(last, last + 1)
@@ -175,7 +175,8 @@ def _last_row(sheet: Sheet) -> Sheet:
     )
 
 
-def _joined(above: Sheet, sheet: Sheet) -> Sheet:
+def joined(above: Sheet, sheet: Sheet) -> Sheet:
+    """Return the rows of two parts of one table, one after the other."""
     return Sheet(
         sheet.path,
         np.concatenate([above.time_ns, sheet.time_ns]),
@@ -190,7 +191,18 @@ def _joined(above: Sheet, sheet: Sheet) -> Sheet:
     )
 
 
-def _tables(path: Path, on_bytes: OnBytes, chunk_bytes: int) -> Iterator[tuple[pa.Table, int, str]]:
+def sheets_of(
+    path: Path, zone: str, on_bytes: OnBytes = lambda _read: None, chunk_bytes: int = CHUNK_BYTES
+) -> Iterator[Sheet]:
+    """Yield a table as sheets, a chunk each. Raises BadInput naming file and line."""
+    for table, first_line, unit in table_chunks(path, on_bytes, chunk_bytes):
+        line = np.arange(table.num_rows, dtype=np.int64) + first_line
+        yield sheet_of(path, table, unit, line, zone)
+
+
+def table_chunks(
+    path: Path, on_bytes: OnBytes, chunk_bytes: int
+) -> Iterator[tuple[pa.Table, int, str]]:
     """Yield chunks with the number of their first row, and what rows are called."""
     try:
         if path.suffix.lower() == ".parquet":

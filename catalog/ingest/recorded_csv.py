@@ -1,13 +1,16 @@
 """Reads recordings kept as CSV, one row a trade or a book level, each with its time of receive.
 
 Rule: the first column tells the format (``TimestampOfReceive``); the market and, for snapshots, the
-symbol come from the file's name. Lines that begin with # are a report and are left out.
+symbol come from the file's name. Lines that begin with # are a report and are left out. A chunk is
+in memory at a time, with the rows of the event that it ends in left for the next.
 """
 
 import gzip
+import io
 import re
+import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -24,17 +27,30 @@ from catalog.ingest.instruments import Grid
 from catalog.ingest.recorded_rows import DepthStream, RowStream, close_streams
 from catalog.ingest.recordings import Market, Recorded, instrument_id_of
 from catalog.store import Import
+from catalog.unpacked import unpacked
 from strategies.errors import BadInput
 from strategies.ports import StreamKind
 
 HEAD = b"TimestampOfReceive,"
+CHUNK_BYTES = 1 << 20
+"""Text parsed at a time; the parser reads up to 32 such chunks ahead."""
+
+EVENT_KEYS = {
+    "trade": ("TimestampOfReceive", "TradeId"),
+    "diff": ("TimestampOfReceive", "FirstUpdateId", "FinalUpdateId"),
+    "snapshot": ("TimestampOfReceive", "LastUpdateId"),
+}
+"""Columns that are alike in all rows of one event."""
+
+type OnBytes = Callable[[int], None]
+
 _NAME = re.compile(r"_(spot|usd_?m(?:_futures)?|futures)_([a-z0-9]+)_", re.IGNORECASE)
 _TEXT = ("Price", "Quantity", "Symbol", "Stream", "EventType", "MUnknownParameter")
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedCsv:
-    """The rows of one file; ``line`` is the first row's line, times are UTC ns."""
+    """Rows of one file, whole events; ``line`` is the first row's line, times are UTC ns."""
 
     path: Path
     kind: str
@@ -58,12 +74,6 @@ class RecordedCsv:
         values: list[str] = self.table.column(name).to_pylist()
         return values
 
-    @property
-    def is_ascending(self) -> bool:
-        """Say whether rows were received in order."""
-        received = self.times("TimestampOfReceive")
-        return bool((received[1:] >= received[:-1]).all())
-
 
 def is_recorded_csv(path: Path) -> bool:
     """Say whether a file is of this format."""
@@ -77,35 +87,73 @@ def is_recorded_csv(path: Path) -> bool:
     return False
 
 
-def read_recorded_csv(path: Path) -> RecordedCsv:
-    """Read one file. Raises BadInput where it is cut short or a cell is no number."""
+def read_chunks(
+    path: Path, on_bytes: OnBytes = lambda _read: None, chunk_bytes: int = CHUNK_BYTES
+) -> Iterator[RecordedCsv]:
+    """Yield one file in parts. Raises BadInput where it is cut short or a cell is no number."""
     try:
-        with _opened(path) as file:
-            content = file.read()
-    except (OSError, EOFError, zlib.error) as error:
-        raise BadInput(f"{path} cannot be unpacked ({error}): copy it again whole.") from error
-    comments = 0
-    while content.startswith(b"#"):
-        content = content[content.index(b"\n") + 1 :]
-        comments += 1
-    names = content[: content.index(b"\n")].decode().strip().split(",")
-    try:
-        # Read as text first: numbers may be padded with zeros.
-        text = pa.csv.read_csv(
-            pa.py_buffer(content),
-            convert_options=pa.csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
-            ),
-        )
+        with unpacked(path) as (file, raw):
+            line = 1
+            while (head := file.readline()).startswith(b"#"):
+                line += 1
+            names = head.decode().strip().split(",")
+            kind, first, rest = _kind(names, path), line + 1, None
+            for batch in _batches(file, names, chunk_bytes):
+                table = _typed(path, pa.table(batch), first)
+                first += batch.num_rows
+                if rest is not None:
+                    table = pa.concat_tables([rest, table])
+                begun = first - table.num_rows
+                whole = _last_event(table, kind)
+                if whole:
+                    yield RecordedCsv(path, kind, table.slice(0, whole).combine_chunks(), begun)
+                rest = table.slice(whole)
+                on_bytes(raw.tell())
+            if rest is not None and rest.num_rows:
+                yield RecordedCsv(path, kind, rest.combine_chunks(), first - rest.num_rows)
     except pa.ArrowException as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise BadInput(f"{path} cannot be read ({reason}): correct or remove the row.") from error
-    columns = {
-        name: text.column(name) if name in _TEXT else _whole(path, text, name, comments + 2)
-        for name in names
-    }
-    table = pa.table(columns)
-    return RecordedCsv(path, _kind(names, path), table.combine_chunks(), comments + 2)
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise BadInput(f"{path} cannot be unpacked ({error}): copy it again whole.") from error
+
+
+def _batches(
+    file: io.BufferedReader, names: list[str], chunk_bytes: int
+) -> Iterator[pa.RecordBatch]:
+    """Yield rows as text: numbers may be padded with zeros."""
+    if not file.peek(1):
+        return
+    yield from pa.csv.open_csv(
+        file,
+        read_options=pa.csv.ReadOptions(
+            block_size=chunk_bytes, column_names=names, use_threads=False
+        ),
+        convert_options=pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+        ),
+    )
+
+
+def _typed(path: Path, text: pa.Table, line: int) -> pa.Table:
+    return pa.table(
+        {
+            name: text.column(name) if name in _TEXT else _whole(path, text, name, line)
+            for name in text.column_names
+        }
+    )
+
+
+def _last_event(table: pa.Table, kind: str) -> int:
+    """Return where the last event of a chunk begins: the next chunk may go on with it."""
+    changes = np.logical_or.reduce([_changes(table, name) for name in EVENT_KEYS[kind]])
+    places = np.flatnonzero(changes)
+    return int(places[-1]) + 1 if len(places) else 0
+
+
+def _changes(table: pa.Table, name: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    values: Ints = table.column(name).to_numpy()
+    return np.not_equal(values[1:], values[:-1])
 
 
 def _whole(path: Path, text: pa.Table, name: str, line: int) -> pa.ChunkedArray:
@@ -120,27 +168,39 @@ def _whole(path: Path, text: pa.Table, name: str, line: int) -> pa.ChunkedArray:
         ) from error
 
 
-def import_recorded_csv(batch: Import, path: Path, market: Market | None, grid: Grid) -> Recorded:
+def import_recorded_csv(
+    batch: Import,
+    path: Path,
+    market: Market | None,
+    grid: Grid,
+    on_bytes: OnBytes = lambda _read: None,
+    chunk_bytes: int = CHUNK_BYTES,
+) -> Recorded:
     """Import one file as trades or book deltas. Raises BadInput."""
-    recorded = read_recorded_csv(path)
-    if not recorded.is_ascending:
-        raise BadInput(
-            f"{path}: rows were not received in order: run onetape data check on it and correct it."
-        )
     market = market or market_of(path)
     if market is None:
         raise BadInput(f"{path}: its name does not tell spot from USD-M: give --market.")
-    done = Recorded(recorded.table.num_rows)
-    for symbol in symbols_of(recorded):
-        kind = StreamKind.TRADES if recorded.kind == "trade" else StreamKind.DELTAS
-        writer = batch.open(kind, symbol)
-        stream: RowStream | DepthStream
-        if kind is StreamKind.TRADES:
-            stream = RowStream(kind, writer)
-            _add_trades(recorded, symbol, stream)
-        else:
-            stream = DepthStream(writer)
-            _add_depth(recorded, symbol, stream)
+    done = Recorded()
+    streams: dict[str, RowStream | DepthStream] = {}
+    last = 0
+    for recorded in read_chunks(path, on_bytes, chunk_bytes):
+        received = recorded.times("TimestampOfReceive")
+        if int(received[0]) < last or (received[1:] < received[:-1]).any():
+            raise BadInput(
+                f"{path}: rows were not received in order: run onetape data check on it and "
+                "correct it."
+            )
+        last = int(received[-1])
+        done.frames += recorded.table.num_rows
+        for symbol in symbols_of(recorded):
+            stream = streams.get(symbol)
+            if stream is None:
+                stream = streams[symbol] = _open(batch, recorded.kind, symbol)
+            if isinstance(stream, RowStream):
+                _add_trades(recorded, symbol, stream)
+            else:
+                _add_depth(recorded, symbol, stream)
+    for symbol, stream in streams.items():
         stream.finish()
         instrument_id = instrument_id_of(symbol, market)
         for result in close_streams(batch, [stream], instrument_id, grid, path):
@@ -148,6 +208,12 @@ def import_recorded_csv(batch: Import, path: Path, market: Market | None, grid: 
             done.topics.append((result.kind, result.topic))
         done.notes += stream.told(symbol)
     return done
+
+
+def _open(batch: Import, kind: str, symbol: str) -> RowStream | DepthStream:
+    if kind == "trade":
+        return RowStream(StreamKind.TRADES, batch.open(StreamKind.TRADES, symbol))
+    return DepthStream(batch.open(StreamKind.DELTAS, symbol))
 
 
 def market_of(path: Path) -> Market | None:
@@ -222,7 +288,7 @@ def diffs(recorded: RecordedCsv, symbol: str) -> Iterator[DepthDiff]:
         recorded.ints("FinalUpdateId").tolist(),
     )
     symbols = recorded.texts("Symbol")
-    for start, bids, asks in _groups(recorded, ("FirstUpdateId", "FinalUpdateId")):
+    for start, bids, asks in _groups(recorded):
         if symbols[start] == symbol:
             stamps = venue[start], received[start]
             yield DepthDiff(first[start], last[start], None, *stamps, bids, asks)
@@ -232,16 +298,16 @@ def snapshots(recorded: RecordedCsv) -> Iterator[DepthSnapshot]:
     """Yield the snapshots of a file; spot tells no venue time, so they count as received."""
     received = recorded.times("TimestampOfReceive").tolist()
     last = recorded.ints("LastUpdateId").tolist()
-    for start, bids, asks in _groups(recorded, ("LastUpdateId",)):
+    for start, bids, asks in _groups(recorded):
         yield DepthSnapshot(last[start], received[start], received[start], bids, asks)
 
 
 type _Levels = list[tuple[str, str]]
 
 
-def _groups(recorded: RecordedCsv, keys: tuple[str, ...]) -> Iterator[tuple[int, _Levels, _Levels]]:
-    columns = [recorded.ints(name) for name in ("TimestampOfReceive", *keys)]
-    changes = np.logical_or.reduce([column[1:] != column[:-1] for column in columns])
+def _groups(recorded: RecordedCsv) -> Iterator[tuple[int, _Levels, _Levels]]:
+    keys = EVENT_KEYS[recorded.kind]
+    changes = np.logical_or.reduce([_changes(recorded.table, name) for name in keys])
     starts = [0, *(np.flatnonzero(changes) + 1).tolist(), recorded.table.num_rows]
     price, size = recorded.texts("Price"), recorded.texts("Quantity")
     is_ask = recorded.ints("IsAsk").tolist()

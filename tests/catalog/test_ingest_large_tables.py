@@ -1,6 +1,7 @@
 """Large tables: read in chunks, they become what they would become as a whole."""
 
 import gzip
+import re
 import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from catalog.ingest import large_tables
 from catalog.ingest.importer import Options, import_files
+from catalog.quality_raw import check_file, check_sheets
 from catalog.read import to_arrow
 from catalog.store import Store
 from strategies.errors import BadInput
@@ -121,3 +123,37 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 
     small, large = peak(8_000), peak(24_000)
     assert large < 1.3 * small
+
+
+def test_a_large_table_is_checked_in_chunks_as_a_whole_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = rows(1_000)
+    given[300] = given[300].replace(",99.", ",199.")
+    given[500], given[501] = given[501], given[500]
+    given[700] = given[699]
+    given[900] = given[900].replace(":00,100", ":07,0", 1)
+    path = tmp_path / "BTC_USDT-1m.csv"
+    path.write_text("\n".join((HEAD, *given)) + "\n")
+    chunked = check_file(path)
+    sheets = list(large_tables.sheets_of(path, "UTC", chunk_bytes=4_096))
+    assert len(sheets) > 5
+    in_small = check_sheets(path, sheets)
+    monkeypatch.setattr(large_tables, "LARGE_BYTES", 1 << 30)
+    whole = check_file(path)
+    assert {each.rule for each in whole} >= {"range", "time-back", "duplicate", "off-interval"}
+    assert sorted(map(str, in_small)) == sorted(map(str, whole))
+    assert sorted(map(str, chunked)) == sorted(map(str, whole))
+
+
+def test_minutes_of_a_share_may_be_a_large_table(tmp_path: Path) -> None:
+    path = tmp_path / "005930_1m.csv"
+    lines = [line.replace("99.", "99").replace("0.0", "10") for line in rows(300)]
+    whole = [re.sub(r",99\d", ",99", line) for line in lines]
+    path.write_text("\n".join((HEAD, *whole)) + "\n")
+    store = Store(tmp_path / "c")
+    import_files(store, [str(path)], Options(), lambda _done, _total: None)
+    (info,) = store.streams()
+    assert info.topic == "005930.KRX-1-MINUTE-LAST-EXTERNAL"
+    seoul_ns = 9 * 3_600 * 10**9
+    assert info.first_ns == 1_704_067_200 * 10**9 - seoul_ns + 60 * 10**9
