@@ -90,9 +90,12 @@ def replay(
         with arithmetic():
             return _Replay(universe, journal, engine, on_decider_failure).run(progress)
     finally:
+        engine.dispose()
+        # Host and shell refer to each other, and the engine's part of the shell may be dropped on
+        # this thread only: another one's collection would find it later.
+        gc.collect()
         gc.set_threshold(*thresholds)
         gc.unfreeze()
-        engine.dispose()
 
 
 class _Replay:

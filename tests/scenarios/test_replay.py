@@ -1,5 +1,6 @@
 """Replays: same digest whatever the process, the window size and the database; exact books."""
 
+import gc
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +11,7 @@ from nautilus_trader.model import OrderSide
 from small_market import COMPETITION, journalled, onetape, run, scenario_of, small_market, verify
 
 from catalog.store import Store
+from scenarios.replay_host import ReplayHost
 from scenarios.settings import Settings
 from strategies.errors import BadInput, DeciderFailed
 from strategies.messages import Fill, Grant, Limit, Refusal, Submit
@@ -265,3 +267,15 @@ def test_refusals_of_a_scenario_that_does_not_fit_the_catalog(
             run(market, scenario_of(tmp_path, COMPETITION.replace(old, new, 1)))
         assert words in str(caught.value), (old, str(caught.value))
         assert "\n" not in str(caught.value)
+
+
+def test_a_replay_leaves_nothing_of_the_engine_for_other_threads_to_collect(
+    market: Settings, tmp_path: Path
+) -> None:
+    def shells() -> int:
+        return sum(isinstance(thing, ReplayHost) for thing in gc.get_objects())
+
+    gc.collect()
+    before = shells()  # of runs that failed: their exceptions are kept by who tests them
+    run(market, scenario_of(tmp_path))
+    assert shells() == before
