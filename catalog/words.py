@@ -254,9 +254,9 @@ def _report(report: OrderUpdate | Fill | PositionUpdate) -> str:
             detail = f": {report.detail}" if report.detail else ""
             return f"order {report.order_id} {str(report.state).replace('_', ' ')}{detail}"
         case Fill():
-            size = f"{report.side} {_number(report.quantity)} @ {_number(report.price)}"
-            commission = _money(report.commission)
-            return f"order {report.order_id} filled {size}, commission {commission}"
+            size = f"{report.side} {_number(report.quantity)} {report.instrument_id}"
+            price, commission = _number(report.price), _money(report.commission)
+            return f"order {report.order_id} filled {size} @ {price}, commission {commission}"
         case PositionUpdate():
             size = f"{report.side} {_number(report.quantity)}"
             realized = _money(report.realized)

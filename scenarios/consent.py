@@ -4,6 +4,7 @@ Rule: nothing here is asked from a machine twice; without consent nothing is sen
 that changes anything.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -58,9 +59,14 @@ def show_stakes(universe: Universe, stakes: Stakes, screen: Screen) -> None:
             rows.append((key, ", ".join(amounts)))
     for code, worst in worst_of(universe).items():
         amount = money(worst.loss_raw, Currency.from_str(code))
-        rows.append(("most that can be lost today", f"{amount}: {worst.words}"))
+        rows.append(("most that can be lost today", _grouped(f"{amount}: {worst.words}")))
     rows.append(("real money", f"no: {stakes.play}" if stakes.play else "yes"))
     screen.table(f"live: {universe.scenario.name}", ("what", "value"), rows)
+
+
+def _grouped(text: str) -> str:
+    """Return text with its long numbers in groups of three digits."""
+    return re.sub(r"(?<![\d.])\d{4,}", lambda number: f"{int(number[0]):,}", text)
 
 
 def require_consent(stakes: Stakes, *, given: bool) -> None:

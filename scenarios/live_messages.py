@@ -23,6 +23,9 @@ ALL_UP_TO = 20
 ONE_IN = 1_000
 """Of one kind of news the first are journalled one by one, then one in so many."""
 
+STOPPED = "stopped"
+"""Why a connection ended that we closed ourselves."""
+
 _LEVELS = {
     Acked: NoticeLevel.INFO,
     Link: NoticeLevel.INFO,
@@ -91,7 +94,9 @@ class KisMessages:
 
     def _matters(self, event: DataEvent) -> bool:
         """Tell whether people want to see it now: a connection lost or found again."""
-        return isinstance(event, Link) and (not event.is_open or self._links > 1)
+        if not isinstance(event, Link) or event.why == STOPPED:
+            return False
+        return not event.is_open or self._links > 1
 
     # --- orders and money ---
 

@@ -42,6 +42,7 @@ from scenarios.live_kis import KisSide
 from scenarios.live_messages import KisMessages
 from scenarios.replay import ReplayResult, profit
 from scenarios.screen import Screen, seoul
+from scenarios.spoken import SpokenJournal
 from scenarios.wiring import Universe, compose
 from strategies.arithmetic import arithmetic, reset
 from strategies.errors import InvariantBroken, RunFailed
@@ -90,10 +91,11 @@ class NodeRun:
         self._kis = kis
         self._screen = screen
         self._ending = ending
-        self._shell = LiveHost(journal, ending.fail, clock, self._cancel_stray)
+        spoken = SpokenJournal(journal, screen, tuple(universe.venues))
+        self._shell = LiveHost(spoken, ending.fail, clock, self._cancel_stray)
         self._made = compose(
             universe,
-            journal=journal,
+            journal=spoken,
             orders=self._shell,
             clock=self._shell,
             on_decider_failure=OnDeciderFailure.ISOLATE,

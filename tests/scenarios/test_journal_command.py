@@ -88,9 +88,9 @@ def test_why_in_plain_words(two_runs: str, capsys: pytest.CaptureFixture[str]) -
         "  -> capital granted BUY 12 @ market, reserved 842,526 KRW",
         "  -> sent order OTaa01: BUY 12 005930.KRX @ market",
         "  -> order OTaa01 accepted",
-        "  -> at 09:03:12.52 KST order OTaa01 filled BUY 5 @ 70,200, commission 63 KRW",
+        "  -> at 09:03:12.52 KST order OTaa01 filled BUY 5 005930.KRX @ 70,200, commission 63 KRW",
         "  -> position in 005930.KRX is now LONG 5, realised -63 KRW",
-        "  -> order OTaa01 filled BUY 7 @ 70,200, commission 63 KRW",
+        "  -> order OTaa01 filled BUY 7 005930.KRX @ 70,200, commission 63 KRW",
         "  -> position in 005930.KRX is now LONG 12, realised -63 KRW",
     ]
 
