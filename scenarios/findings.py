@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+LIVE = "live scenario"
+"""What the finding about a scenario at its venue is called."""
+
 
 class State(StrEnum):
     """How a thing is: only FAIL makes the doctor's exit code 1."""

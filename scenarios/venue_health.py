@@ -5,6 +5,7 @@ has answered as KIS does. Of keys and account no finding shows more than a setti
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -18,6 +19,7 @@ from adapters.kis.connection import Connections, Loss, Reply
 from adapters.kis.errors import (
     BadCredentials,
     NotPermitted,
+    RateRefused,
     Retry,
     TokenTooSoon,
     WrongEnvironment,
@@ -26,11 +28,14 @@ from adapters.kis.http import KisHttp
 from adapters.kis.requests import Endpoint, Wire
 from adapters.kis.timing import Timing
 from catalog.store import Store
-from scenarios.findings import Finding, State
-from scenarios.scenario import ScenarioTable, find_scenario, load_scenario
+from scenarios.findings import LIVE, Finding, State
+from scenarios.live_universe import named_codes, resolve_live
+from scenarios.scenario import Scenario, ScenarioTable, find_scenario, load_scenario
 from scenarios.settings import Settings
 from strategies.errors import OnetapeError, RunFailed
 from strategies.markets import krx
+from strategies.markets.facts import RAW_ONE
+from strategies.markets.sessions import DAY_NS
 
 SECOND_NS = 1_000_000_000
 SKEW_WARN_NS = 2 * SECOND_NS
@@ -41,6 +46,9 @@ NOTICES = 1
 """Registrations that fill notices take."""
 BOOKS = frozenset({"quotes", "book", "deltas"})
 """Streams that a registration of the book brings; trades and bars come with one of the trades."""
+
+_BASE_RAW = 10_000 * RAW_ONE
+"""Stands for the price of a share that has not been asked for."""
 
 _PROBES = (requests.PRICE, requests.TOKEN)
 _SIGNS = frozenset({"rt_cd", "msg_cd", "error_code", "access_token"})
@@ -56,16 +64,18 @@ def examine_kis(
     Its limits of KIS are used; a scenario that cannot be read is told elsewhere.
     """
     try:
-        table = None if scenario is None else load_scenario(find_scenario(scenario)).table
+        loaded = None if scenario is None else load_scenario(find_scenario(scenario))
     except OnetapeError:
-        table = None
-    venue = None if table is None else table.venues.get(krx.VENUE)
+        loaded = None
+    venue = None if loaded is None else loaded.table.venues.get(krx.VENUE)
     try:
         config = read_config(given, {**_ONE_RETRY, **(venue.limits if venue else {})})
     except OnetapeError as error:
         return [Finding("KIS settings", State.FAIL, str(error))]
     findings = asyncio.run(_examine(config, settings))
-    return findings if table is None else [*findings, *check_slots(table, settings, config)]
+    if loaded is None:
+        return findings
+    return [*findings, *check_slots(loaded.table, settings, config), *check_live(loaded)]
 
 
 async def _examine(config: KisConfig, settings: Settings) -> list[Finding]:
@@ -97,7 +107,7 @@ async def _asked(what: str, question: Awaitable[object], good: str) -> Finding:
     try:
         async with asyncio.timeout(PATIENCE_S):
             await question
-    except TokenTooSoon as error:
+    except (TokenTooSoon, RateRefused) as error:
         advice = "KIS gives a token once a minute: try again in a minute"
         return Finding(what, State.WARN, str(error), advice)
     except TimeoutError:
@@ -237,6 +247,28 @@ def check_slots(table: ScenarioTable, settings: Settings, config: KisConfig) -> 
         yield Finding("KIS slots", State.FAIL, found, advice)
     else:
         yield Finding("KIS slots", State.OK, found)
+
+
+def check_live(scenario: Scenario) -> Iterator[Finding]:
+    """Do what a live run does before it asks KIS, for a scenario that names its shares."""
+    codes = named_codes(scenario, krx.VENUE)
+    if set(scenario.table.venues) != {krx.VENUE} or not codes:
+        return
+    now_ns = time.time_ns()
+    try:
+        known = {each.id: each for each in map(krx.equity, codes)}
+        resolve_live(
+            scenario,
+            dict(known),
+            dict.fromkeys(known, _BASE_RAW),
+            now_ns,
+            now_ns + DAY_NS,
+        )
+    except OnetapeError as error:
+        yield Finding(LIVE, State.FAIL, str(error))
+        return
+    words = f"{scenario.name}: {len(scenario.table.strategies)} strategies, {len(known)} shares"
+    yield Finding(LIVE, State.OK, f"{words}, fit to run at KIS")
 
 
 def slots_needed(table: ScenarioTable, known: Iterable[str]) -> int:

@@ -151,6 +151,15 @@ def test_shares_are_written_in_groups_and_the_rest_at_the_end(kis, home, capsys,
     assert len(closes(home)) == 391
 
 
+def test_all_shares_together_stay_within_the_request_limit(home, capsys, monkeypatch):
+    with kis_serving(*EVENTS, codes=CODES, now=AFTER_CLOSE, limits={"requests_per_s": 18}) as one:
+        one.set(monkeypatch)
+        for symbol in one.server.venue.exchange.symbols.values():
+            minute_bars(symbol, *range(391))
+        assert pull(capsys, *CODES, *PRICES)["requests"] == 28 + 1  # and the token
+        assert not one.server.venue.witness.violation_counts
+
+
 def test_a_limit_can_be_set(kis, home, capsys):
     day_bars(kis.one, 5)
     options = ("--from", "2026-03-02", "--limit", "requests=3", "--limit", "page_orders=5")

@@ -14,9 +14,16 @@ from adapters.kis.config import read_config
 from adapters.kis.connection import Reply
 from scenarios import health
 from scenarios.findings import State
-from scenarios.scenario import ScenarioTable
+from scenarios.scenario import ScenarioTable, load_scenario
 from scenarios.settings import Settings
-from scenarios.venue_health import Probe, check_skew, check_slots, examine_kis, slots_needed
+from scenarios.venue_health import (
+    Probe,
+    check_live,
+    check_skew,
+    check_slots,
+    examine_kis,
+    slots_needed,
+)
 
 from kis_market import WHO, quote, trade  # isort: skip - found on the path of kis_serving
 
@@ -80,8 +87,8 @@ def test_each_wrong_setting_is_found(kis, tmp_path, name, text, what, words):
 
 
 def test_a_second_token_within_a_minute_is_a_warning(kis, tmp_path):
-    assert states(examine_kis(at(tmp_path / "a"), kis.settings, None))["KIS token"] is State.OK
-    findings = examine_kis(at(tmp_path / "b"), kis.settings, None)
+    kis.server.venue.tokens.issue(WHO.app_key, time.time_ns())  # to a process of another machine
+    findings = examine_kis(at(tmp_path), kis.settings, None)
     assert states(findings)["KIS token"] is State.WARN
     assert findings[-1].what == "KIS token"
     assert "once a minute" in findings[-1].advice
@@ -249,6 +256,53 @@ weight = 0.5
 def test_a_scenarios_own_limits_count(kis, tmp_path, limits, what, state, words):
     path = tmp_path / "many.toml"
     path.write_text(SCENARIO.format(limits=limits))
-    finding = examine_kis(at(tmp_path), kis.settings, str(path))[-1]
-    assert (finding.what, finding.state) == (what, state)
+    findings = examine_kis(at(tmp_path), kis.settings, str(path))
+    finding = next(each for each in findings if each.what == what)
+    assert finding.state == state
     assert words in finding.found
+
+
+LIVE = """
+name = "named"
+[venues.KRX]
+balances = ["100_000_000 KRW"]
+[[strategies]]
+name = "cross"
+class = "strategies.sma_crossover:SmaCrossover"
+instruments = {instruments}
+streams = ["1-MINUTE"]
+weight = 0.5
+params = {{ fast = {fast}, slow = 30 }}
+"""
+
+
+def named(tmp_path, instruments, fast=10):
+    path = tmp_path / "named.toml"
+    path.write_text(LIVE.format(instruments=instruments, fast=fast))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("instruments", "fast", "live"),
+    [
+        ('["005930.KRX", "0001A0.KRX"]', 10, [State.OK]),
+        ('["005930.KRX"]', 40, [State.FAIL]),
+        ('["12.KRX"]', 10, [State.FAIL]),
+        ('["99*.KRX"]', 10, []),
+    ],
+)
+def test_a_scenario_that_names_its_shares_is_tried_without_a_tape(
+    tmp_path, instruments, fast, live
+):
+    scenario = load_scenario(named(tmp_path, instruments, fast))
+    assert [finding.state for finding in check_live(scenario)] == live
+
+
+def test_what_is_fit_to_run_live_needs_no_catalog(kis, tmp_path):
+    path = named(tmp_path, '["005930.KRX"]')
+    findings = health.examine(at(tmp_path), kis.settings, tmp_path, str(path))
+    found = states(findings)
+    assert (found["live scenario"], found["scenario"]) == (State.OK, State.WARN)
+    assert "a live run needs no catalog" in findings[-1].advice
+    without_keys = states(health.examine(at(tmp_path), {}, tmp_path, str(path)))
+    assert without_keys["scenario"] is State.FAIL
