@@ -5,6 +5,7 @@ time is wall time, and a setting that says otherwise is refused.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,14 +16,17 @@ import aiohttp
 
 from scenarios.scenario import parse_time_ns
 from strategies.errors import BadInput
+from strategies.host.intents import TS_NS_MAX
 from strategies.market_time import MarketTime
 
 SETTING = "ONETAPE_MARKET_TIME"
 ANNOUNCEMENT = "/simulator"
 """Where a simulated venue says that it is one, and what time it lives in."""
 SPEED_MAX = 10_000
-_TIMEOUT_S = 5.0
+TIMEOUT_S = 5.0
 _BODY_BYTES = 65_536
+_SPEED = re.compile(r"\d{1,20}(\.\d{1,20})?(e-?\d{1,2})?|\d{1,20}/\d{1,20}", re.ASCII)
+"""No power beyond two digits: the number that it stands for would have to be written out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +55,23 @@ async def venue_clock(
 
     Raises BadInput where a market time is given for a venue that is not on this machine.
     """
-    given = environ.get(SETTING, "").strip()
+    text = environ.get(SETTING, "").strip()
+    given = _given(text, wall_ns) if text else None
     is_here = all(is_loopback(url) for url in urls)
     if given and not is_here:
         raise BadInput(
-            f"{SETTING} is set and {urls[0]} is not on this machine: a real venue's time is not "
-            "given; unset it."
+            f"{SETTING} is set and {', '.join(url for url in urls if not is_loopback(url))} is not "
+            "on this machine: a real venue's time is not given; unset it."
         )
     announced = await _announced(urls[0]) if is_here else None
     if announced is not None:
         return VenueClock(announced, is_simulator=True)
-    time = _given(given, wall_ns) if given else MarketTime(wall_ns, wall_ns, Fraction(1))
-    return VenueClock(time, is_simulator=False)
+    return VenueClock(given or MarketTime(wall_ns, wall_ns), is_simulator=False)
 
 
 async def _announced(url: str) -> MarketTime | None:
     """Ask a server on this machine what it is; None where it does not say."""
-    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
@@ -75,27 +79,41 @@ async def _announced(url: str) -> MarketTime | None:
         ):
             if response.status != 200:
                 return None
-            return _read(await response.content.read(_BODY_BYTES))
+            return read_announcement(await _body(response))
     except (aiohttp.ClientError, OSError, TimeoutError):
         return None  # whether it can be reached at all is said where it is asked for a token
 
 
-def _read(body: bytes) -> MarketTime | None:
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """Return the body, empty where it is longer than any announcement."""
+    body = b""
+    async for part in response.content.iter_any():
+        body += part
+        if len(body) > _BODY_BYTES:
+            return b""
+    return body
+
+
+def read_announcement(body: bytes) -> MarketTime | None:
+    """Return the time that a server's answer tells, None where it tells none."""
     try:
         told = json.loads(body)
         if not told["simulator"]:
             return None
         wall_ns, market_ns = int(told["origin_wall_ns"]), int(told["origin_market_ns"])
-        return MarketTime(wall_ns, market_ns, _speed(str(told["speed"])))
-    except (ValueError, TypeError, KeyError):
+        speed = _speed(str(told["speed"]))
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
+    if not (0 <= wall_ns < TS_NS_MAX and 0 <= market_ns < TS_NS_MAX):
+        return None
+    return MarketTime(wall_ns, market_ns, speed)
 
 
 def _given(text: str, wall_ns: int) -> MarketTime:
-    moment, _, speed = text.partition("@")
+    moment, at, speed = text.partition("@")
     market_ns = parse_time_ns(moment, "the market time", SETTING)
     try:
-        return MarketTime(wall_ns, market_ns, _speed(speed or "1"))
+        return MarketTime(wall_ns, market_ns, _speed(speed if at else "1"))
     except ValueError:
         raise BadInput(
             f"{SETTING} is {text!r}: after @ give how many times faster the market runs, above 0 "
@@ -104,6 +122,9 @@ def _given(text: str, wall_ns: int) -> MarketTime:
 
 
 def _speed(text: str) -> Fraction:
+    """Read 5, 0.5, 1/3 or 1e-05; raises ValueError for what is no speed."""
+    if not _SPEED.fullmatch(text):
+        raise ValueError(f"{text!r} is no speed")
     try:
         speed = Fraction(text)
     except ZeroDivisionError:
