@@ -121,6 +121,19 @@ def test_a_new_day_keeps_cash_and_shares_and_forgets_the_days_sums():
     assert account.positions[CODE].bought_today == account.bought_today_won == 0
 
 
+def test_what_was_sold_is_listed_until_it_is_settled():
+    exchange = exchange_of(quote(1), now=2)
+    exchange.submit(buy(10, 10_000))
+    exchange.submit(sell(10, 9_990))
+    positions = account_of(exchange).positions
+    assert (positions[CODE].quantity, positions[CODE].sold_today) == (0, 10)
+    exchange.books.roll_day()
+    held = account_of(exchange).positions[CODE]
+    assert (held.quantity, held.sold_today, held.sold_before, held.bought_before) == (0, 0, 10, 10)
+    exchange.books.roll_day()
+    assert account_of(exchange).positions == {}
+
+
 def test_a_sale_takes_its_share_of_what_was_paid():
     exchange = exchange_of(quote(1), quote(3, 10_040, 10_050), now=2)
     exchange.submit(buy(10, 10_000))

@@ -326,6 +326,21 @@ def test_balance_and_buying_power_equal_the_books():
     with_client(check, *MORNING)
 
 
+def test_a_balance_may_leave_out_what_was_sold_the_day_before():
+    async def check(client: KisClient, _wall):
+        await client.order("buy", CODE, 3, 10_000)
+        await client.order("sell", CODE, 3, 9_990)
+        assert [row["thdt_sll_qty"] for row in (await client.balance())["output1"]] == ["3"]
+        client.server.venue.exchange.books.roll_day()
+        (row,) = (await client.balance())["output1"]
+        assert (row["hldg_qty"], row["thdt_sll_qty"], row["bfdy_sll_qty"]) == ("0", "0", "3")
+        query = client.account() | {"INQR_DVSN": "01", "PRCS_DVSN": "01"}
+        _, body, _ = await client.get(TRADING + "inquire-balance", "TTTC8434R", query)
+        assert body["output1"] == []
+
+    with_client(check, *MORNING)
+
+
 def test_the_balance_takes_only_the_division_that_is_left():
     async def check(client: KisClient, _wall):
         query = client.account() | {"INQR_DVSN": "02"}

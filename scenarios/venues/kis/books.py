@@ -39,12 +39,20 @@ class Fill:
 
 @dataclass(slots=True)
 class Position:
-    """Shares held, what they cost without fees, and the day's trades."""
+    """Shares held, what they cost without fees, and the trades of this day and the one before."""
 
     quantity: int = 0
     paid_won: int = 0
     bought_today: int = 0
     sold_today: int = 0
+    bought_before: int = 0
+    sold_before: int = 0
+
+    def roll_day(self) -> bool:
+        """Begin a new day; False where nothing is held and no trade waits to be settled."""
+        self.bought_before, self.sold_before = self.bought_today, self.sold_today
+        self.bought_today = self.sold_today = 0
+        return bool(self.quantity or self.bought_before or self.sold_before)
 
 
 @dataclass(slots=True)
@@ -148,10 +156,8 @@ class Books:
         for account in self.accounts.values():
             account.deposit_won, account.next_day_won = account.next_day_won, account.cash_won
             account.bought_today_won = account.sold_today_won = account.cost_today_won = 0
-            held = {code: each for code, each in account.positions.items() if each.quantity}
-            for position in held.values():
-                position.bought_today = position.sold_today = 0
-            account.positions = held
+            held = account.positions.items()
+            account.positions = {code: each for code, each in held if each.roll_day()}
 
     def _reserve(self, order: Order) -> None:
         if order.is_cancel:

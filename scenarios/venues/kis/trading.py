@@ -204,9 +204,11 @@ def balance(call: AccountCall) -> Reply:
     if call.given.get("INQR_DVSN", "") != "01":
         raise InputError("INQR_DVSN")
     account, exchange = call.account, call.exchange
+    without_before = call.given.get("PRCS_DVSN", "") == "01"
     rows = [
         _position_row(account, code, position, exchange)
         for code, position in sorted(account.positions.items())
+        if position.quantity or position.sold_today or not without_before
     ]
     context = call.given.get("CTX_AREA_NK100", "")
     page = page_of(rows, call.limits.balance_page, call.tr_cont, context)
@@ -221,8 +223,8 @@ def _position_row(account: Account, code: str, held: Position, exchange: Exchang
         "pdno": code,
         "prdt_name": exchange.symbols[code].name,
         "trad_dvsn_name": "현금",
-        "bfdy_buy_qty": "0",
-        "bfdy_sll_qty": "0",
+        "bfdy_buy_qty": str(held.bought_before),
+        "bfdy_sll_qty": str(held.sold_before),
         "thdt_buyqty": str(held.bought_today),
         "thdt_sll_qty": str(held.sold_today),
         "hldg_qty": str(held.quantity),
