@@ -2,6 +2,7 @@
 
 Rule: they are public, so a request for them carries no key; what cannot be read as a master is
 never kept. A kept set is used on its own Seoul day; on later ones only where no other can be had.
+A node at another server than KIS's asks KIS for nothing, its lists among it.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.kis.config import KisConfig
+from adapters.kis.config import MASTER_URL, KisConfig
 from adapters.kis.connection import Connections, Reply
 from adapters.kis.errors import VenueBusy
 from adapters.kis.instruments import (
@@ -53,6 +54,7 @@ class MasterFiles:
         self, config: KisConfig, folder: Path, timing: Timing, say: Callable[[str], None]
     ) -> None:
         self._url = config.master_url
+        self._is_foreign = config.master_url == MASTER_URL and not config.is_kis
         self._timeout_ns = config.limits.master_timeout_ns
         self._retries = min(config.limits.retries, 1)
         self._folder = folder
@@ -66,6 +68,12 @@ class MasterFiles:
 
         ``anew`` downloads them although today's are kept.
         """
+        if self._is_foreign:
+            self._say(
+                "No master files are read: the server is not KIS's, and ONETAPE_KIS_MASTER_URL "
+                "does not say where its lists are."
+            )
+            return None
         today = seoul_day(self._timing.wall_ns())
         kept = None if anew else self._kept(today)
         if kept is not None:

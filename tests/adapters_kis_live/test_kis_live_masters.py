@@ -181,6 +181,16 @@ def test_without_masters_a_named_share_is_built_from_its_price(tmp_path, reply, 
     check(tmp_path, body)
 
 
+def test_a_node_at_another_server_asks_kis_for_nothing(tmp_path):
+    async def body(node):
+        node.config = node.one.config  # REST on loopback, masters at KIS
+        found = await node.instruments.load([CODE])
+        assert found[CODE].equity.max_price == Price.from_str("13000")
+        assert "ONETAPE_KIS_MASTER_URL" in node.said[0]
+
+    check(tmp_path, body)
+
+
 def test_a_listing_larger_than_any_answer_of_kis_is_not_read(tmp_path):
     async def body(node):
         huge = bytes(9 * 1024 * 1024)
