@@ -14,9 +14,10 @@ from bench import measures
 from bench.capital import capital
 from bench.catalog import catalog
 from bench.kis import kis
+from bench.live import live
 from bench.measures import FULL, PROJECT, QUICK, Figure, Scale
 
-MEASURES = {**measures.MEASURES, "catalog": catalog, "capital": capital, "kis": kis}
+MEASURES = {**measures.MEASURES, "catalog": catalog, "capital": capital, "kis": kis, "live": live}
 RESULTS = PROJECT / "bench-results" / "latest.json"
 
 
