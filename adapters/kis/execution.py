@@ -62,7 +62,7 @@ WAITING_MOST = 100
 """Orders that may wait for an equal one of unknown fate; more are refused. Our own choice."""
 CANCEL_TRIES = 6
 CONFIRM_NS = 2 * SECOND
-"""A change that KIS took and nobody confirmed in this time is looked up. Our own choice."""
+"""What KIS took and nobody confirmed in this time is looked up. Our own choice."""
 CLOSED_GRACE_NS = SECOND
 
 NOTHING_DONE = (NotSent, OrderRefused, RateRefused, Reauthenticate, RequestRefused, Stop)
@@ -170,15 +170,21 @@ class KisOrders:
         """
         self._gateway.socket.orders(live=True)
         self._gateway.socket.want(self.stream, NOTICE_RANK)
-        if not await self.within(lambda: self.is_registered, notice_timeout_ns):
-            raise Stop(
-                "KIS did not acknowledge the registration of fill notices within "
-                f"{notice_timeout_ns // SECOND} s: check ONETAPE_KIS_HTS_ID and that no other "
-                "program holds the appkey's connection; without notices no order is sent."
-            )
+        await self._await_notices(notice_timeout_ns)
         await self.list.ask()
         self._closing = ""
         self._background = (self._spawn(self.list.run()), self._spawn(self._watch_ends()))
+
+    async def _await_notices(self, timeout_ns: int) -> None:
+        until_ns = self._gateway.timing.steady_ns() + timeout_ns
+        while not await self.within(lambda: self.is_registered, min(timeout_ns, SECOND)):
+            await self._gateway.linked()  # raises what ended the socket
+            if self._gateway.timing.steady_ns() >= until_ns:
+                raise Stop(
+                    "KIS did not acknowledge the registration of fill notices within "
+                    f"{timeout_ns // SECOND} s: check ONETAPE_KIS_HTS_ID and that no other "
+                    "program holds the appkey's connection; without notices no order is sent."
+                )
 
     async def stop(self, settle_ns: int, why: str = "the node stops") -> bool:
         """Send no more orders, wait for what is unresolved, end; tells whether all is settled."""
@@ -280,6 +286,10 @@ class KisOrders:
                 raise
         else:
             self._tell(self.book.taken(order_id, placed))
+            order = self.book.order(order_id)
+            # a receipt that is lost, or never sent, is made up for by the list
+            if not await self.within(lambda: order.state is not OrderState.SENT, CONFIRM_NS):
+                self.list.want()
 
     def _order_request(self, spec: OrderSpec) -> Request:
         return requests.order(

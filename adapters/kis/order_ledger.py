@@ -44,6 +44,8 @@ class Ledger:
         self._account = account
         self._limits = limits
         self._orders: dict[str, KisOrder] = {}
+        # those that are not at rest, so that a day of many orders costs no more than a few
+        self._working: dict[str, KisOrder] = {}
         self._numbers: dict[tuple[str, str], KisOrder] = {}
         self._foreign: dict[tuple[str, str], int] = {}
         self._strays: deque[Notice] = deque(maxlen=STRAYS)
@@ -58,11 +60,12 @@ class Ledger:
         order = self._find(notice, at)
         if order is None:
             self._strays.append(notice)
-            if any(one.state in UNRESOLVED for one in self._orders.values()):
+            if any(one.state in UNRESOLVED for one in self._working.values()):
                 return []  # it may be the order whose reply is still to come
             return self._note_foreign(
                 seoul_day(at.market_ns), notice.number, notice.branch, notice.code, at
             )
+        self._working[order.order_id] = order
         if notice.kind is NoticeKind.FILL:
             return self._fill(order, notice, at)
         return self._receipt(order, notice, at)
@@ -130,6 +133,14 @@ class Ledger:
         return events + self._cancel_seen(order, notice.quantity)
 
     # --- what follows ---
+
+    def _add(self, order: KisOrder) -> None:
+        self._orders[order.order_id] = self._working[order.order_id] = order
+
+    def _lay_down(self, order: KisOrder) -> None:
+        """Put an order to rest that has ended and of which nothing is open or unconfirmed."""
+        if order.state in ENDED and order.is_at_rest:
+            del self._working[order.order_id]
 
     def _name(self, order: KisOrder, branch: str, number: str) -> list[BookEvent]:
         was = order.state

@@ -89,6 +89,17 @@ class KisOrder:
         return self.machine.state
 
     @property
+    def is_at_rest(self) -> bool:
+        """Tell whether the list has confirmed all there is, and nothing is in doubt."""
+        return (
+            self.doubt_ns is None
+            and self.asked_for_ns is None
+            and self.change is None
+            and not self.given_up
+            and all(leg.reported == max(leg.listed, 0) for leg in self.legs.values())
+        )
+
+    @property
     def reported(self) -> int:
         """Return the shares told as filled."""
         return sum(leg.reported for leg in self.legs.values())

@@ -58,7 +58,7 @@ class OrderBook(Ledger):
 
     def waits_for(self, spec: OrderSpec) -> str | None:
         """Return the unresolved equal order that a new one must wait for, None to go on."""
-        for order in self._orders.values():
+        for order in self._working.values():
             one = order.spec
             equal = (one.code, one.side, one.quantity, one.price) == (
                 spec.code,
@@ -77,7 +77,7 @@ class OrderBook(Ledger):
     @property
     def live(self) -> tuple[KisOrder, ...]:
         """Return the orders that may still fill."""
-        return tuple(order for order in self._orders.values() if order.state not in ENDED)
+        return tuple(order for order in self._working.values() if order.state not in ENDED)
 
     @property
     def reserved_krw(self) -> int:
@@ -93,7 +93,7 @@ class OrderBook(Ledger):
         """Return the earliest day of which a list can still say something, None for none."""
         open_questions = (
             order.day
-            for order in self._orders.values()
+            for order in self._working.values()
             if order.state not in ENDED or order.doubt_ns is not None
         )
         return min(open_questions, default=None)
@@ -106,7 +106,7 @@ class OrderBook(Ledger):
             or order.asked_for_ns is not None
             or order.state in {OrderState.UNKNOWN, OrderState.ENDING}
             or (order.change is not None and order.change.lost and order.state not in ENDED)
-            for order in self._orders.values()
+            for order in self._working.values()
         )
 
     @property
@@ -114,14 +114,14 @@ class OrderBook(Ledger):
         """Return the orders whose fills the order list has not confirmed."""
         return tuple(
             order.order_id
-            for order in self._orders.values()
+            for order in self._working.values()
             if any(leg.reported != max(leg.listed, 0) for leg in order.legs.values())
         )
 
     @property
     def orders_live(self) -> bool:
         """Tell whether any order may still fill."""
-        return any(order.state not in ENDED for order in self._orders.values())
+        return any(order.state not in ENDED for order in self._working.values())
 
     # --- our requests and their replies ---
 
@@ -129,14 +129,16 @@ class OrderBook(Ledger):
         """Note an order before it is sent. Raises IllegalTransition while an equal is open."""
         if order_id in self._orders or self.waits_for(spec) is not None:
             raise IllegalTransition(f"{order_id} must not be sent: an equal order is unresolved.")
-        self._orders[order_id] = KisOrder(
-            order_id=order_id,
-            spec=spec,
-            day=seoul_day(sent.market_ns),
-            sent=sent,
-            machine=Machine(ORDER, OrderState.SENDING),
-            quantity=spec.quantity,
-            price=spec.price,
+        self._add(
+            KisOrder(
+                order_id=order_id,
+                spec=spec,
+                day=seoul_day(sent.market_ns),
+                sent=sent,
+                machine=Machine(ORDER, OrderState.SENDING),
+                quantity=spec.quantity,
+                price=spec.price,
+            )
         )
 
     def taken(self, order_id: str, placed: Placed) -> list[BookEvent]:
@@ -226,7 +228,7 @@ class OrderBook(Ledger):
             fills=len(fills),
             lost_ns=sent.wall_ns,
         )
-        self._orders[order_id] = order
+        self._add(order)
         for key in chain:
             told = [fill for fill in fills if fill.number == key.number]
             leg = Leg(key.number, Change.AMEND if order.legs else Change.NEW, spec.quantity)
@@ -258,13 +260,13 @@ class OrderBook(Ledger):
         rows = list({(row.day, row.number): row for row in rows}.values())
         for row in rows:
             events += self._claim_child(row, asked)
-        for order in self._orders.values():
+        for order in tuple(self._working.values()):
             if order.state is OrderState.UNKNOWN:
                 events += self._match(order, rows, asked, complete=complete)
         events += self._match_given_up(rows)
         for row in rows:
             owner = self._own(row)
-            if owner is not None:
+            if owner is not None and self._is_news(owner, row):
                 leg = owner.legs[row.number]
                 if leg.change is Change.AMEND and row.filled > 0:
                     events += self._amended(owner, row.number, row.quantity, row.price, asked)
@@ -274,14 +276,24 @@ class OrderBook(Ledger):
         for row in rows:
             events += self._read_state(row, asked)
         numbers = {(row.day, row.number) for row in rows}
-        for order in self._orders.values():
+        for order in tuple(self._working.values()):
             is_listed = order.change is not None and (order.day, order.change.number) in numbers
             events += self._settle_change(order, asked, is_absent=complete and not is_listed)
             if order.state is OrderState.ENDING:
                 events += self._cancel_seen(order, order.canceled)
             if complete:
                 events += self._end_with_session(order, asked, closed_ns)
+                self._lay_down(order)
         return events
+
+    def _is_news(self, order: KisOrder, row: OrderRow) -> bool:
+        """Tell whether a row must be read: those of orders at rest only where they differ."""
+        if order.order_id in self._working:
+            return True
+        if row.filled == order.legs[row.number].reported and not row.remaining:
+            return False
+        self._working[order.order_id] = order
+        return True
 
     def _end_with_session(self, order: KisOrder, asked: Moment, closed_ns: int) -> list[BookEvent]:
         """End what outlived its session: KIS tells nobody, and may list it as open for ever."""
@@ -295,7 +307,7 @@ class OrderBook(Ledger):
 
     def _forget_doubts(self, asked_ns: int) -> None:
         """End the doubts that a list asked later has settled."""
-        for order in self._orders.values():
+        for order in self._working.values():
             if order.doubt_ns is not None and asked_ns > order.doubt_ns:
                 order.doubt_ns = None
             if order.asked_for_ns is not None and asked_ns > order.asked_for_ns:
@@ -310,8 +322,9 @@ class OrderBook(Ledger):
     def _read_state(self, row: OrderRow, asked: Moment) -> list[BookEvent]:
         order = self._own(row)
         if order is not None:
-            return self._read_own_row(order, row, asked)
-        in_flight = (one for one in self._orders.values() if one.state in UNRESOLVED)
+            is_working = order.order_id in self._working
+            return self._read_own_row(order, row, asked) if is_working else []
+        in_flight = (one for one in self._working.values() if one.state in UNRESOLVED)
         if any(could_be(one, row) for one in in_flight):
             return []  # its reply may still come, or be lost
         return self._note_foreign(row.day, row.number, row.branch, row.code, asked)
@@ -326,6 +339,7 @@ class OrderBook(Ledger):
             change, pending.number, pending.lost = pending.change, row.number, False
         else:
             change = Change.CANCEL if is_cancel(row) else Change.AMEND
+        self._working[parent.order_id] = parent
         events = self._add_leg(parent, row.number, change, row.quantity)
         if change is Change.AMEND:
             events += self._amended(parent, row.number, row.quantity, row.price, asked)
@@ -361,8 +375,8 @@ class OrderBook(Ledger):
     def _match_given_up(self, rows: Sequence[OrderRow]) -> list[BookEvent]:
         """Look for orders that were given up and are listed after all, near their sending."""
         events: list[BookEvent] = []
-        in_flight = [one for one in self._orders.values() if one.state in UNRESOLVED]
-        for order in self._orders.values():
+        in_flight = [one for one in self._working.values() if one.state in UNRESOLVED]
+        for order in self._working.values():
             if not order.given_up:
                 continue
             for row in rows:

@@ -26,6 +26,8 @@ from adapters.kis.timing import SECOND, wait_until
 RECONCILE_EVERY_NS = 60 * SECOND
 """How often account and fills are compared. Our own choice: three account requests each."""
 TRIES = 3
+LEDGER_LAG_NS = 2 * SECOND
+"""Between two looks at a difference: KIS keeps orders and holdings apart. Our own choice."""
 
 
 class Reconciler:
@@ -94,6 +96,7 @@ class Reconciler:
                 result = self._compare(account)
                 if is_settled and not result.mismatches:
                     break
+                await self._gateway.timing.sleep_ns(LEDGER_LAG_NS)
             if not is_settled:
                 result = replace(result, mismatches=(), settled=False)
             self._tell(account, result)

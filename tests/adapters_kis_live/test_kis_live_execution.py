@@ -203,6 +203,31 @@ def test_who_is_cancelled_while_sending_learns_of_the_order_all_the_same(tmp_pat
     run(tmp_path, body)
 
 
+def test_a_venue_that_sends_no_notices_is_followed_by_its_list(tmp_path):
+    async def body(one):
+        one.arm("lost_notice", count=1_000)
+        await one.orders.submit("A", spec(10, 9_990))
+        await one.until(lambda: one.told.of("accepted"))
+        one.trade(9_980, 4)
+        await one.until(lambda: one.told.of("filled"))  # by the timer
+        await one.orders.cancel("A")
+        await both_books(one)
+        assert one.told.story("A") == ["accepted", "filled", "canceled"]
+
+    run(tmp_path, body, list_every_s=10)
+
+
+def test_the_timer_asks_while_orders_live_and_not_after(tmp_path):
+    async def body(one):
+        asked = one.seen.requests["inquire-daily-ccld"]
+        await asyncio.sleep(0.3)
+        assert one.seen.requests["inquire-daily-ccld"] - asked <= 1
+        await one.orders.submit("A", spec())
+        await one.until(lambda: one.seen.requests["inquire-daily-ccld"] >= asked + 4)
+
+    run(tmp_path, body, list_every_s=2)
+
+
 # --- cancels -----------------------------------------------------------------------------------
 
 
