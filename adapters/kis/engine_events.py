@@ -38,7 +38,7 @@ type Commission = Callable[[OrderSide, Quantity, Price], Money]
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """An event the engine does not take: the order had been told as rejected.
+    """An event the engine does not take: the order was told as rejected, or strategies stopped.
 
     ``ts_ns`` is market time; ``commission`` is a fill's.
     """
@@ -110,6 +110,7 @@ class EngineEvents:
         self._on_registered = on_registered
         self._on_fill = on_fill
         self._last_ns = 0
+        self._has_left = False
         self.orders: dict[str, SentOrder] = {}
         self.fills: list[ToldFill] = []
 
@@ -117,6 +118,10 @@ class EngineEvents:
         """Return the market time, never earlier than before."""
         self._last_ns = max(self._last_ns, self._market_ns())
         return self._last_ns
+
+    def leave(self) -> None:
+        """Tell everything as stray from now on: nobody hears the engine's events any more."""
+        self._has_left = True
 
     def sent(self, order: object, order_id: ClientOrderId, instrument_id: InstrumentId) -> None:
         """Note an order that is about to be sent."""
@@ -132,7 +137,7 @@ class EngineEvents:
     def accepted(self, order_id: str, key: OrderKey) -> None:
         """Tell that the exchange has the order."""
         one, now = self._at(order_id)
-        if one.is_rejected:
+        if self._is_stray(one):
             self._stray(one, Accepted(order_id, key), now)
             return
         one.accepted_ns = now
@@ -142,7 +147,7 @@ class EngineEvents:
     def rejected(self, order_id: str, reason: str) -> None:
         """Tell that the order is not and will not be."""
         one, now = self._at(order_id)
-        if one.is_rejected:
+        if self._is_stray(one):
             self._stray(one, Rejected(order_id, reason), now)
             return
         one.is_rejected = True
@@ -155,7 +160,7 @@ class EngineEvents:
         commission = self._tellers.commission(fill.side, quantity, price)
         self.fills.append(ToldFill(fill, commission, now))
         self._on_fill(fill)
-        if one.is_rejected:
+        if self._is_stray(one):
             self._stray(one, fill, now, commission)
             return
         self._client.generate_order_filled(
@@ -177,7 +182,7 @@ class EngineEvents:
     def canceled(self, order_id: str, quantity: int) -> None:
         """Tell that the rest is cancelled."""
         one, now = self._at(order_id)
-        if one.is_rejected:
+        if self._is_stray(one):
             self._stray(one, Canceled(order_id, quantity), now)
             return
         self._client.generate_order_canceled(one.order, one.venue_order_id, now)
@@ -186,7 +191,7 @@ class EngineEvents:
         """Tell that the order rests at another price under a new number."""
         one, now = self._at(order_id)
         one.venue_order_id = venue_order_id(key)
-        if one.is_rejected:
+        if self._is_stray(one):
             self._stray(one, Amended(order_id, key, quantity, price), now)
             return
         self._client.generate_order_updated(
@@ -202,7 +207,7 @@ class EngineEvents:
     def change_refused(self, order_id: str, change: Change, reason: str) -> None:
         """Tell that a cancel or amendment came to nothing."""
         one, now = self._at(order_id)
-        if one.is_rejected:
+        if self._is_stray(one):
             return  # there is nothing the engine still expects of it
         refuse = (
             self._client.generate_order_cancel_rejected
@@ -231,6 +236,9 @@ class EngineEvents:
         self._tellers.on_mismatch(order_id, what)
 
     # --- inside ---
+
+    def _is_stray(self, one: SentOrder) -> bool:
+        return one.is_rejected or self._has_left
 
     def _sent(self, order_id: str) -> SentOrder:
         try:

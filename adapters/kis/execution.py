@@ -186,11 +186,18 @@ class KisOrders:
                     "program holds the appkey's connection; without notices no order is sent."
                 )
 
-    async def stop(self, settle_ns: int, why: str = "the node stops") -> bool:
-        """Send no more orders, wait for what is unresolved, end; tells whether all is settled."""
+    async def finish(self, settle_ns: int, why: str = "the node stops") -> bool:
+        """Send no more orders and wait for what is unresolved; tells whether all is settled.
+
+        Orders that wait unsent are told as cancelled; cancels are still sent.
+        """
         self._closing = why
         self._wake()
-        is_settled = bool(self._background) and await self._settle(settle_ns)
+        return bool(self._background) and await self._settle(settle_ns)
+
+    async def stop(self) -> None:
+        """End, whatever is under way: what it was about is unknown then."""
+        self._closing = self._closing or "the node stops"
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -198,7 +205,6 @@ class KisOrders:
             if order.state is OrderState.SENDING:
                 self._tell(self.book.reply_lost(order.order_id, self._gateway.moment()))
         self._gateway.socket.orders(live=False)
-        return is_settled
 
     async def _settle(self, settle_ns: int) -> bool:
         if not await self.within(lambda: self.is_settled, settle_ns):

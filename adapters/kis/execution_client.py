@@ -60,7 +60,7 @@ from strategies.errors import RunFailed
 from strategies.markets import krx
 
 NOTICE_TIMEOUT_NS = 60 * SECOND
-SETTLE_TIMEOUT_NS = 20 * SECOND
+SETTLE_TIMEOUT_NS = 30 * SECOND
 
 
 def _ignore(*_told: object) -> None:
@@ -74,6 +74,7 @@ class KisExecutionConfig(ExecutionClientConfig):
     the engine does not take; ``on_named`` the number of an order, to be journalled; ``on_unknown``
     an order whose fate is asked; ``on_foreign`` orders not placed here; ``on_mismatch`` (order id,
     sentence) what people must look at; ``on_reconciled`` each comparison with the account.
+    ``client`` is the one that was made, for ``reconcile`` and ``wind_down``.
     ``list_every_ns`` and ``reconcile_every_ns`` are wall time, ``ends_ns`` market times at which
     KIS ends what rests.
     """
@@ -112,6 +113,7 @@ class KisExecutionConfig(ExecutionClientConfig):
         self.notice_timeout_ns = notice_timeout_ns
         self.settle_timeout_ns = settle_timeout_ns
         self.ends_ns = tuple(ends_ns)
+        self.client: KisExecution | None = None
 
 
 class KisExecution(ExecutionClient):
@@ -156,7 +158,7 @@ class KisExecution(ExecutionClient):
             gateway, self.orders, self._cost, self._on_reconciled, config.reconcile_every_ns
         )
         self._comparing: Any = None
-        self._is_open = False
+        self._is_open = self._is_winding_down = False
 
     # --- life ---
 
@@ -170,27 +172,41 @@ class KisExecution(ExecutionClient):
             await self.reconciler.begin()
         except RunFailed as error:
             self._gateway.fail(error)  # the engine would only log that the connection failed
-            await self._close(0)
+            await self._close()
             raise
         self._comparing = self.create_task(self.reconciler.run(), "compare with the account")
 
-    async def _disconnect(self) -> None:
-        """Send nothing more, wait for what is unresolved, compare once more and leave."""
-        await self._close(self._settings.settle_timeout_ns)
+    async def wind_down(self) -> bool:
+        """Send no more orders, wait (bounded) for what is unresolved, compare once more.
 
-    async def _close(self, settle_ns: int) -> None:
-        if not self._is_open:
-            return
-        self._is_open = False
+        To be awaited before the node is stopped: a stopped strategy hears nothing. Tells whether
+        the fate of every order is known.
+        """
+        self._is_winding_down = True
         if self._comparing is not None:
             self._comparing.cancel()
-        if not await self.orders.stop(settle_ns) and settle_ns:
-            self._gateway.say(
-                "The node stopped before KIS had told the fate of every order: look them up "
-                "before the next start."
-            )
-        elif settle_ns:
+        is_settled = await self.orders.finish(self._settings.settle_timeout_ns)
+        if is_settled:
             await self._compare_last()
+        else:
+            self._gateway.say(
+                "The node stops before KIS has told the fate of every order: look them up before "
+                "the next start."
+            )
+        return is_settled
+
+    async def _disconnect(self) -> None:
+        """Leave; what is told from now on goes to ``on_stray``, since strategies have stopped."""
+        if not self._is_open:
+            return
+        self.events.leave()
+        if not self._is_winding_down:
+            await self.wind_down()
+        await self._close()
+
+    async def _close(self) -> None:
+        self._is_open = False
+        await self.orders.stop()
         await self._gateway.close()
 
     async def _compare_last(self) -> None:
@@ -405,4 +421,7 @@ class KisExecutionFactory(ExecutionClientFactory):
         """Return the client; nothing is opened yet."""
         if not isinstance(config, KisExecutionConfig):
             raise TypeError("KisExecutionFactory needs a KisExecutionConfig")
-        return KisExecution(name=name, config=config, cache=cache, clock=clock, trader_id=trader_id)
+        config.client = KisExecution(
+            name=name, config=config, cache=cache, clock=clock, trader_id=trader_id
+        )
+        return config.client

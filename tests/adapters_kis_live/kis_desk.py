@@ -84,6 +84,7 @@ class Desk:
     """A server, a gateway to it, and orders over it; see ``place``."""
 
     def __init__(self, server, fast, folder, codes, numbers):
+        mock = {"ONETAPE_KIS_ENV": "mock"} if server.venue.is_mock else {}
         self.server = server
         self.fast = fast
         self.said = []
@@ -91,7 +92,7 @@ class Desk:
         self.reconciled = []
         self.told = Told()
         self.gateway = KisGateway(
-            settings(server.port, **numbers),
+            settings(server.port, mock, **numbers),
             folder,
             self.said.append,
             market=VenueClock(server),
@@ -210,7 +211,7 @@ async def desk(
                 await one.reconciler.begin()
             yield one
         finally:
-            await one.orders.stop(0)
+            await one.orders.stop()
             await one.gateway.close()
     finally:
         await server.stop()

@@ -20,7 +20,7 @@ from nautilus_trader.live.clients import DataClientFactory, MarketDataClient
 from nautilus_trader.model import Money, QuoteTick, TraderId, Venue
 from nautilus_trader.trading import Strategy, StrategyConfig
 
-from adapters.kis.execution_client import KisExecution, KisExecutionConfig, KisExecutionFactory
+from adapters.kis.execution_client import KisExecutionConfig, KisExecutionFactory
 from strategies.markets import krx
 
 from kis_desk import QUOTES, cost  # isort: skip
@@ -78,18 +78,6 @@ class Trader(Strategy):
         return [kind for kind in kinds if kind != "Initialized"]
 
 
-MADE: list[KisExecution] = []
-
-
-class KeepingFactory(KisExecutionFactory):
-    """Leaves the client it made in ``MADE``."""
-
-    @staticmethod
-    def create(**parts):
-        MADE.append(KisExecutionFactory.create(**parts))
-        return MADE[-1]
-
-
 def node_config():
     """Return the settings of a node that leaves every order of unknown fate to its client."""
     return LiveNodeConfig(
@@ -129,11 +117,11 @@ class NodeDesk(Desk):
         self.node = (
             LiveNodeBuilder.from_config("NODE", node_config())
             .add_data_client("KRX", SharesFactory(), DataClientConfig())
-            .add_exec_client("KIS", KeepingFactory(), config)
+            .add_exec_client("KIS", KisExecutionFactory(), config)
             .build()
         )
         self.handle, self.cache = self.node.handle(), self.node.cache
-        self.client, self.share = MADE.pop(), krx.equity(CODE)
+        self.client, self.share = config.client, krx.equity(CODE)
         self.orders, self.reconciler = self.client.orders, self.client.reconciler
         self.trader = Trader(StrategyConfig())
         self.node.add_strategy(self.trader)

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -50,7 +51,7 @@ class FastTime:
         )
 
 
-def settings(port: int, **numbers: object) -> KisConfig:
+def settings(port: int, more: Mapping[str, str] | None = None, **numbers: object) -> KisConfig:
     environ = {
         "APP_KEY": WHO.app_key,
         "APP_SECRET": WHO.app_secret,
@@ -59,7 +60,8 @@ def settings(port: int, **numbers: object) -> KisConfig:
         "REST_URL": f"http://127.0.0.1:{port}",
         "WS_URL": f"ws://127.0.0.1:{port}/tryitout",
     }
-    return read_config({f"ONETAPE_KIS_{name}": text for name, text in environ.items()}, numbers)
+    given = {f"ONETAPE_KIS_{name}": text for name, text in environ.items()}
+    return read_config(given | dict(more or {}), numbers)
 
 
 class Live:

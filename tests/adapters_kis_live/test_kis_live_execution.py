@@ -10,6 +10,7 @@ from nautilus_trader.model import OrderSide
 from adapters.kis.errors import Stop
 from adapters.kis.market import Change
 from adapters.kis.order_events import OrderState
+from scenarios.venues.kis.personality import Environment
 
 from kis_market import CODE, SESSION, buy, quote  # isort: skip - on live_kis's path
 
@@ -102,6 +103,20 @@ def test_orders_sold_are_told_with_their_side(tmp_path):
         assert [(each.start, each.now, each.ours) for each in result.holdings] == [(0, 6, 6)]
 
     run(tmp_path, body)
+
+
+def test_the_mock_servers_are_traded_on_within_their_one_request_a_second(tmp_path):
+    async def body(one):
+        await one.orders.submit("A", spec(10, 10_000))
+        one.arm("lost_reply", match="order-cash")
+        await one.orders.submit("B", spec(10, 9_900))
+        await one.orders.cancel("B")
+        await both_books(one)
+        assert one.told.story("A") == ["accepted", "filled"]
+        assert one.told.story("B")[-1] == "canceled"
+        assert not one.seen.violation_counts
+
+    run(tmp_path, body, environment=Environment.MOCK, limits={"requests_per_s": 1})
 
 
 # --- replies that are lost, late or unreadable --------------------------------------------------
@@ -466,7 +481,7 @@ def test_the_end_takes_waiting_orders_back_and_settles_unknown_ones(tmp_path):
         one.arm("http_500", match="inquire-daily-ccld", count=4)
         await one.orders.submit("A", spec())
         one.orders.submit("B", spec())
-        assert await one.orders.stop(60 * SECOND)
+        assert await one.orders.finish(60 * SECOND)
         assert one.told.story("A") == ["unknown", "accepted"]
         assert one.told.story("B") == ["waiting", "canceled"]
         await one.orders.submit("C", spec())
@@ -481,7 +496,7 @@ def test_an_end_that_cannot_be_waited_for_says_so(tmp_path):
         one.arm("lost_reply", match="order-cash")
         one.arm("http_500", match="inquire-daily-ccld", count=1_000)
         await one.orders.submit("A", spec())
-        assert not await one.orders.stop(5 * SECOND)
+        assert not await one.orders.finish(5 * SECOND)
         assert one.orders.book.order("A").state is OrderState.UNKNOWN
 
     run(tmp_path, body)

@@ -18,7 +18,7 @@ from nautilus_trader.model import (
 )
 
 from adapters.kis.errors import Stop
-from adapters.kis.order_events import Filled
+from adapters.kis.order_events import Accepted, Filled
 
 from kis_market import CODE, buy  # isort: skip - on the path of live_kis
 
@@ -182,6 +182,30 @@ class Asked:
         self.instrument_id = self.client_order_id = self.venue_order_id = None
         self.open_only = False
         self.__dict__.update(given)
+
+
+@pytest.mark.parametrize("is_wound_down", [True, False])
+def test_the_end_of_a_node_waits_for_what_is_unknown_and_tells_it(tmp_path, is_wound_down):
+    sent = []
+
+    async def body(one):
+        one.arm("http_500", match="inquire-daily-ccld", count=8)
+        one.arm("lost_notice", count=2)
+        one.arm("lost_reply", match="order-cash")
+        sent.append(one.limit(BUY, 10, 10_000))
+        await one.until(lambda: one.unknown)
+        if is_wound_down:
+            assert await one.client.wind_down()
+
+    def after(one):
+        agreed(one)
+        expected = [] if is_wound_down else [Accepted, Filled]
+        assert [type(each.event) for each in one.strays] == expected
+        heard = ["Accepted", "Filled"] if is_wound_down else []
+        assert one.kinds(sent.pop()) == ["Submitted", *heard]
+
+    settings = {"settle_timeout_ns": 200 * SECOND}
+    run_node(tmp_path, body, after=after, settings=settings)
 
 
 def test_a_node_without_fill_notices_does_not_start(tmp_path):
