@@ -80,7 +80,7 @@ class Puppet(ExecutionClient):
         self.generate_account_state([balance], [], reported=True, ts_event=1)
 
     async def _disconnect(self):
-        pass
+        """Have nothing to close."""
 
     async def _submit_order(self, command):
         order = command.order
