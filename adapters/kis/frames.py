@@ -175,7 +175,7 @@ class Decoder:
             raise UnknownTr(f"A frame of {tr_id[:12]!r} came, which has no field table.")
         count = int(count_text) if _is_count(count_text) else 0
         if len(flag) != 1 or not count:
-            raise MalformedFrame(f"A frame of {tr_id} has no readable head: {text[:24]!r}.")
+            raise MalformedFrame(f"A frame of {tr_id} has no readable head: {_head(parts)!r}.")
         if flag == "1":
             cipher = self._ciphers.get(tr_id)
             if cipher is None:
@@ -220,7 +220,7 @@ class Decoder:
         except orjson.JSONDecodeError as error:
             if error.msg.startswith("unexpected end"):
                 return NeedMore(Lack.REST, "", text)
-            raise MalformedFrame(f"An answer is no JSON: {text[:24]!r}.") from None
+            raise MalformedFrame(f"An answer is no JSON ({len(text)} characters).") from None
         header = _object(message, "header")
         if header.get("tr_id") == "PINGPONG":
             return PingPong(text)
@@ -228,6 +228,11 @@ class Decoder:
         if control.key and control.ack in {Ack.REGISTERED, Ack.ALREADY}:
             self._ciphers[control.tr_id] = _cipher(control)
         return control
+
+
+def _head(parts: list[str]) -> str:
+    """Return what may be told of a message: from the payload on an HTS id can stand in it."""
+    return "|".join(parts[:3])[:24]
 
 
 def _is_count(text: str) -> bool:
@@ -245,7 +250,7 @@ def _unfinished(text: str, parts: list[str]) -> NeedMore:
     head = text[:-1] if len(parts) == 4 else text
     if _HEAD_SO_FAR.fullmatch(head):
         return NeedMore(Lack.REST, parts[1] if len(parts) > 2 else "", text)
-    raise MalformedFrame(f"A message begins like data and is none: {text[:24]!r}.")
+    raise MalformedFrame(f"A message begins like data and is none ({len(text)} characters).")
 
 
 def _decrypt(cipher: Cipher[CBC], tr_id: str, payload: str) -> str:

@@ -36,13 +36,27 @@ class _Reader:
         text = self._record[position].strip() if position < len(self._record) else ""
         return "" if text == NULL else text
 
+    def _bad(self, name: str, text: str) -> BadRecord:
+        """Say what cannot be; of a notice only its length: a field that moved can be the account's
+        or the HTS id."""
+        shown = f"{len(text)} characters long" if self._layout.encrypted else repr(text[:20])
+        return BadRecord(f"A record of {self._layout.tr_id}: {name} is {shown}.")
+
+    def order_number(self, name: str) -> str:
+        """Return an order number as ten digits, empty where there is none."""
+        text = self.text(name)
+        try:
+            return order_number(text)
+        except BadRecord:
+            raise self._bad(name, text) from None
+
     def count(self, name: str, most: int = QUANTITY_MOST) -> int:
         """Return an unsigned integer, 0 where the field is empty."""
         text = self.text(name)
         if not text:
             return 0
         if not (text.isascii() and text.isdigit()) or int(text) > most:
-            raise BadRecord(f"A record of {self._layout.tr_id}: {name} is {text[:20]!r}.")
+            raise self._bad(name, text)
         return int(text)
 
     def decimal(self, name: str) -> Decimal:
@@ -53,28 +67,28 @@ class _Reader:
         except InvalidOperation:
             value = Decimal("NaN")
         if not (value.is_finite() and text.isascii() and len(text) < 24 and "_" not in text):
-            raise BadRecord(f"A record of {self._layout.tr_id}: {name} is {text[:20]!r}.")
+            raise self._bad(name, text)
         return value
 
     def one_of[T](self, name: str, choices: dict[str, T]) -> T:
         """Return what a code stands for."""
         text = self.text(name)
         if text not in choices:
-            raise BadRecord(f"A record of {self._layout.tr_id}: {name} is {text[:20]!r}.")
+            raise self._bad(name, text)
         return choices[text]
 
     def time(self, name: str) -> str:
         """Return HHMMSS."""
         text = self.text(name)
         if not (len(text) == 6 and text.isascii() and text.isdigit() and _is_time(text)):
-            raise BadRecord(f"A record of {self._layout.tr_id}: {name} is {text[:20]!r}.")
+            raise self._bad(name, text)
         return text
 
     def code(self, name: str) -> str:
         """Return a symbol or index code."""
         text = self.text(name)
         if not (text.isascii() and text.isalnum() and len(text) <= 9):
-            raise BadRecord(f"A record of {self._layout.tr_id}: {name} is {text[:20]!r}.")
+            raise self._bad(name, text)
         return text
 
 
@@ -298,8 +312,8 @@ def _notice(one: _Reader) -> Notice:
         refused=one.one_of("rfus_yn", _REFUSED),
         acceptance=one.one_of("acpt_yn", _ACCEPTANCES),
         account=one.text("acnt_no"),
-        number=order_number(one.text("oder_no")),
-        original=order_number(one.text("ooder_no")),
+        number=one.order_number("oder_no"),
+        original=one.order_number("ooder_no"),
         branch=one.text("brnc_no"),
         code=one.code("stck_shrn_iscd"),
         side=one.one_of("seln_byov_cls", _SIDES),
