@@ -17,7 +17,7 @@ from catalog.columns import Ints, from_text
 from catalog.ingest.candles import DAY_NS, infer_interval
 from catalog.ingest.dumps import Dump, DumpKind, DumpReader, dump_of, ns_of
 from catalog.ingest.exchange_info import is_exchange_info, read_listed
-from catalog.ingest.frames import frames_in, looks_like_frames, values_of, venue_ms
+from catalog.ingest.frames import frames_in, looks_like_frames, sent_ns, values_of
 from catalog.ingest.indices import index_id_of, read_index
 from catalog.ingest.instruments import KRX_NAME
 from catalog.ingest.large_tables import is_large, joined, last_row, sheets_of
@@ -30,6 +30,7 @@ from catalog.ingest.recordings import (
     looks_like_recording,
     read_answers,
     received_ns,
+    venue_ns,
 )
 from catalog.ingest.tables import PRICES, Sheet, read_first_names, read_sheet
 from catalog.layout import MAX_ROW_GROUP
@@ -52,7 +53,6 @@ from catalog.quality import (
 from strategies.errors import BadInput
 from strategies.markets.sessions import ContinuousDays
 
-_MS = 1_000_000
 _REQUEST_NS = 3 * SECOND_NS
 
 
@@ -201,8 +201,8 @@ class _Frames:
 
     def add(self, line: int, received: int, data: dict[str, Any]) -> None:
         """Take one frame."""
-        venue_ms = data.get("T") or data.get("E")
-        venue = received if venue_ms is None else venue_ms * _MS
+        sent = data.get("T") or data.get("E")
+        venue = received if sent is None else venue_ns(sent)
         if self._kind == "depthUpdate":
             ids = data["U"], data["u"], data.get("pu", -1)
             self._prices += [(line, level[0]) for side in (data["b"], data["a"]) for level in side]
@@ -281,11 +281,11 @@ def _check_frames(path: Path) -> list[Finding]:
     whole = Findings(str(path), "value")
     frames: dict[tuple[str, str], _Frames] = {}
     for number, value in values_of(path):
-        for frame in frames_in(value):
+        for frame, received in frames_in(value):
             data = frame.get("data", frame) if isinstance(frame, dict) else None
-            if isinstance(data, dict) and (sent_ms := venue_ms(data)):
+            if isinstance(data, dict) and (stamp := received or sent_ns(data)):
                 try:
-                    _frame(path, whole, frames, number, sent_ms * _MS, frame)
+                    _frame(path, whole, frames, number, stamp, frame)
                 except (KeyError, TypeError, ValueError):
                     whole.add(Severity.ERROR, "no-frame", "a frame that cannot be read", number)
     return [*whole.all(), *(each for stream in frames.values() for each in stream.finish())]

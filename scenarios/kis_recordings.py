@@ -10,10 +10,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import orjson
 from nautilus_trader.model import (
@@ -31,6 +29,7 @@ from adapters.kis.ticks import Seconds, Trades, seoul_day
 from catalog.book import DepthSnapshot
 from catalog.ingest.frames import SORTED_BYTES, SOURCE_MARK, STAND_IN
 from catalog.ingest.instruments import Grid
+from catalog.ingest.receive_times import received_in, time_ns
 from catalog.ingest.recorded_rows import DepthStream, RowStream, close_streams
 from catalog.ingest.recordings import Recorded, lines_of
 from catalog.store import Import
@@ -47,10 +46,7 @@ _CODE = re.compile(r"[0-9A-Z]{6}")
 _DAY = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)")
 _ANSWER = "answers and pings"
 _KEPT_IN = ("frame", "raw", "message", "msg", "data")
-_RECEIVED_IN = ("received_ns", "recv_ns", "ts_ns", "received", "recv_ts", "ts", "timestamp", "time")
 _DATED_IN = ("trade_date", "bsop_date", "date", "day")
-_SCALES = ((10**11, 10**9), (10**14, 10**6), (10**17, 1_000))  # seconds, ms, us; else ns
-_EARLIEST_NS = 631_152_000 * 10**9  # 1990: a number below is no time of a recording
 _SIDES = {AggressorSide.BUY: 0, AggressorSide.SELL: 1, AggressorSide.NO_AGGRESSOR: 2}
 _BUFFERED_ROWS = 1 << 18
 """Rows of all shares together that wait in memory."""
@@ -112,7 +108,7 @@ def _kept(number: int, line: bytes) -> Kept | None:
     if text.startswith("{"):
         return _from_record(number, text)
     if match := _STAMPED.match(text):
-        return Kept(number, text[match.end() :], _time_ns(match[1]), None)
+        return Kept(number, text[match.end() :], time_ns(match[1], krx.TIMEZONE), None)
     return Kept(number, text, None, None)
 
 
@@ -127,27 +123,9 @@ def _from_record(number: int, text: str) -> Kept:
     tr_id, count = record.get("tr_id"), record.get("count", 1)
     if isinstance(tr_id, str) and "|" not in kept and isinstance(count, int):
         kept = f"0|{tr_id}|{count:03d}|{kept}"  # kept without its envelope
-    stamps = (_time_ns(str(record[name])) for name in _RECEIVED_IN if name in record)
     days = (_DAY.fullmatch(str(record[name])) for name in _DATED_IN if name in record)
     day = next(("".join(match.groups()) for match in days if match), None)
-    return Kept(number, kept, next((each for each in stamps if each), None), day)
-
-
-def _time_ns(text: str) -> int | None:
-    """Return a receive time as UTC ns: an epoch in any unit, or a date and time (Seoul)."""
-    if "T" in text:
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            return None
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(krx.TIMEZONE))
-        return int(aware.timestamp()) * 10**9 + aware.microsecond * 1_000
-    whole, _, rest = text.partition(".")
-    if not whole.isdigit() or (rest and not rest.isdigit()):
-        return None
-    scale = next((by for top, by in _SCALES if int(whole) < top), 1)
-    stamp = int(whole) * scale + (int(rest[:9].ljust(9, "0")) * scale // 10**9 if rest else 0)
-    return stamp if stamp > _EARLIEST_NS else None
+    return Kept(number, kept, received_in(record, krx.TIMEZONE), day)
 
 
 class Clock:

@@ -1,8 +1,9 @@
 """Reads Binance frames that were kept without their receive times: the venue's times stand in.
 
-Rule: one JSON value a line, or one array; a captured frame may lie in the ``frame`` of a record. A
-frame without a time of its own (a spot bookTicker) is left out, as are frames of accounts and
-orders and all that is no trade, quote, depth or finished candle; each kind is counted by name.
+Rule: one JSON value a line, or one array; a frame may lie in a record, and where that tells when it
+was received, it counts. A frame without any time (a spot bookTicker) is left out, as are frames of
+accounts and orders and all that is no trade, quote, depth or finished candle; each is counted by
+its kind.
 """
 
 import codecs
@@ -11,13 +12,14 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from catalog.ingest.instruments import Grid
+from catalog.ingest.receive_times import received_in
 from catalog.ingest.recordings import (
     Frame,
     Market,
@@ -27,6 +29,7 @@ from catalog.ingest.recordings import (
     left_out,
     market_told,
     name_of,
+    venue_ns,
 )
 from catalog.store import Import
 from catalog.unpacked import unpacked
@@ -38,23 +41,30 @@ STAND_IN = "without receive times: the venue's times stand in for them"
 SOURCE_MARK = "venue times as receive times"
 """Kept beside the file's name as the origin of the rows."""
 
-BACK_MOST_MS = 1_000
+BACK_MOST_NS = 10**9
 SORTED_BYTES = 32 << 20
 """A file whose frames are not in order of time is sorted in memory up to this size."""
 
 _BLOCK = 1 << 20
-_MS = 1_000_000
-_KEYS = frozenset({"e", "stream", "frame", "lastUpdateId", "result", "error"})
+_KEPT_IN = ("frame", "raw", "message", "msg", "data")
+_LOOKED_AT = 20
 
 
 def looks_like_frames(path: Path) -> bool:
-    """Say whether a file begins with a frame as JSON, alone, in an array or in a record."""
+    """Say whether one of a file's first JSON values is, or keeps, a frame of Binance."""
     try:
-        _, value = next(values_of(path))
-    except (StopIteration, BadInput):
+        for _, value in islice(values_of(path), _LOOKED_AT):
+            if any(isinstance(frame, dict) and _is_frame(frame) for frame, _ in frames_in(value)):
+                return True
+    except BadInput:
         return False
-    first = value[0] if isinstance(value, list) and value else value
-    return isinstance(first, dict) and bool(_KEYS & first.keys())
+    return False
+
+
+def _is_frame(frame: Frame) -> bool:
+    event = frame.get("e")
+    streamed = isinstance(frame.get("stream"), str) and "data" in frame
+    return isinstance(event, str) or streamed or "lastUpdateId" in frame or bool(bare_name(frame))
 
 
 def values_of(
@@ -122,18 +132,36 @@ def _stream(path: Path, file: Any, block: int) -> Iterator[Any]:
         text, place = text[place:] + utf8.decode(chunk), 0
 
 
-def frames_in(value: Any) -> Iterator[Any]:
-    """Yield the frames in a value: of an array, or of a record that keeps one as text or object."""
+def frames_in(value: Any, received: int | None = None) -> Iterator[tuple[Any, int | None]]:
+    """Yield the frames in a value, and when each was received (UTC ns) where that is told.
+
+    A value is a frame, an array of them, or a record that keeps one as text or as an object.
+    """
     if isinstance(value, list):
-        yield from chain.from_iterable(map(frames_in, value))
-    elif isinstance(value, dict) and "frame" in value and "e" not in value:
-        kept = value["frame"]
-        try:
-            yield from frames_in(orjson.loads(kept) if isinstance(kept, str) else kept)
-        except orjson.JSONDecodeError:
-            yield kept
+        for each in value:
+            yield from frames_in(each, received)
+        return
+    name = _keeps(value) if isinstance(value, dict) else ""
+    if isinstance(value, dict) and "e" not in value:
+        told = received_in(value)
+        received = received if told is None else told
+    if not name:
+        yield value, received
+        return
+    kept = value[name]
+    try:
+        kept = orjson.loads(kept) if isinstance(kept, str) else kept
+    except orjson.JSONDecodeError:
+        yield kept, received
     else:
-        yield value
+        yield from frames_in(kept, received)
+
+
+def _keeps(record: Frame) -> str:
+    """Return the name under which a record keeps a frame, empty where it is one itself."""
+    if "e" in record or "stream" in record:
+        return ""
+    return next((name for name in _KEPT_IN if isinstance(record.get(name), str | dict | list)), "")
 
 
 class _OutOfOrderError(Exception):
@@ -169,6 +197,7 @@ class BareFrames:
         self._skipped: Counter[str] = Counter()
         self._frames = 0
         self._moved = 0
+        self._stood_in = 0
 
     def _read_sorted(self) -> int:
         if self._path.stat().st_size > SORTED_BYTES:
@@ -178,74 +207,75 @@ class BareFrames:
             )
         frames = [each for _, value in values_of(self._path) for each in frames_in(value)]
         last, stamps = 0, []
-        for frame in frames:
+        for frame, received in frames:
             # A frame without a time, as a snapshot, stays behind the one above it.
-            last = venue_ms(_data_of(frame)[1]) or last
+            last = received or sent_ns(data_of(frame)[1]) or last
             stamps.append(last)
         order = sorted(range(len(frames)), key=stamps.__getitem__)
         self._take_all(frames[place] for place in order)
         return sum(place != i for i, place in enumerate(order))
 
-    def _take_all(self, frames: Iterator[Any]) -> None:
-        for frame in frames:
+    def _take_all(self, frames: Iterator[tuple[Any, int | None]]) -> None:
+        for frame, received in frames:
             self._frames += 1
             try:
-                self._take(frame)
+                self._take(frame, received)
             except (KeyError, TypeError, ValueError):
                 self._skipped["unreadable"] += 1
 
-    def _take(self, frame: Any) -> None:
-        name, data = _data_of(frame)
-        if not isinstance(data, list | dict):
-            self._skipped["other"] += 1
-        elif isinstance(data, list):
-            self._take_all(iter(data))
+    def _take(self, frame: Any, received: int | None) -> None:
+        name, data = data_of(frame)
+        if isinstance(data, list):
             self._frames -= 1
-        elif "lastUpdateId" in data and "bids" in data and "s" not in data:
-            self._snapshot(data)
+            self._take_all((each, received) for each in data)
+        elif not isinstance(data, dict):
+            self._skipped["other"] += 1
+        elif name != "partial" and "lastUpdateId" in data and "s" not in data:
+            self._snapshot(data, received)
         elif not name:
             self._skipped[_kind(frame, data)] += 1
         elif "_" in data["s"]:
             self._skipped[f"{name} of expiring or coin-margined contracts"] += 1
-        elif not (stamp_ms := venue_ms(data)):
+        elif received is None and not sent_ns(data):
             self._skipped[f"{name} without a time"] += 1
         elif market := self._market or market_told(data) or _market_of_trade(name, data):
-            self._put(market, name, data, stamp_ms)
+            self._put(market, name, data, received)
         else:
             self._skipped[f"{name} of no certain market"] += 1
 
-    def _snapshot(self, frame: Frame) -> None:
+    def _snapshot(self, frame: Frame, received: int | None) -> None:
         """Give a snapshot to the one symbol whose depth came so far, as received with it."""
         depths = [key for key in self._last if key[2] == "depth"]
         if len(depths) == 1:
             key = depths[0]
-            self._last[key] = max(self._last[key], venue_ms(frame))
-            self._recordings[key[0]].take_snapshot(frame, self._last[key] * _MS)
+            self._last[key] = max(self._last[key], received or sent_ns(frame))
+            self._recordings[key[0]].take_snapshot(frame, self._last[key])
         else:
             self._skipped["depth snapshot of no certain symbol"] += 1
 
-    def _put(self, market: Market, name: str, data: Frame, stamp_ms: int) -> None:
+    def _put(self, market: Market, name: str, data: Frame, received: int | None) -> None:
         key = (market, data["s"], f"{name} {data['k']['i']}" if name == "kline" else name)
         last = self._last.get(key, 0)
-        if stamp_ms < last - BACK_MOST_MS:
+        stamp = sent_ns(data) if received is None else received
+        if received is None and stamp < last - BACK_MOST_NS:
             raise _OutOfOrderError
-        self._moved += stamp_ms < last
-        self._last[key] = max(stamp_ms, last)
-        recording = self._recordings.get(market)
-        if recording is None:
-            source = f"{self._path.name} ({SOURCE_MARK})"
-            recording = Recording(self._batch, self._path, market, self._grid, source=source)
-            self._recordings[market] = recording
-        recording.take(name, data, self._last[key] * _MS)
+        self._stood_in += received is None
+        self._moved += stamp < last
+        self._last[key] = max(stamp, last)
+        if market not in self._recordings:
+            self._recordings[market] = Recording(self._batch, self._path, market, self._grid)
+        self._recordings[market].take(name, data, self._last[key])
 
     def _finish(self, sorted_frames: int) -> Recorded:
-        done = Recorded(self._frames, notes=[STAND_IN])
+        done = Recorded(self._frames, notes=[STAND_IN] if self._stood_in else [])
         some = False
         for recording in self._recordings.values():
             self._skipped += recording.skipped
             if recording.is_empty:
                 continue
             some = True
+            if self._stood_in:
+                recording.source = f"{self._path.name} ({SOURCE_MARK})"
             part = recording.finish()
             done.rows += part.rows
             done.topics += part.topics
@@ -265,20 +295,23 @@ class BareFrames:
         return done
 
 
-def venue_ms(data: Any) -> int:
+def sent_ns(data: Any) -> int:
     """Return when the venue sent a frame, else when what it tells happened; 0 where it is mute."""
     stamp = (data.get("E") or data.get("T") or 0) if isinstance(data, dict) else 0
-    return stamp if isinstance(stamp, int) else 0
+    return venue_ns(stamp) if isinstance(stamp, int) else 0
 
 
-def _data_of(frame: Any) -> tuple[str, Any]:
+def data_of(frame: Any) -> tuple[str, Any]:
     """Return what a frame is, empty where it is not imported, and its data without envelope."""
     if not isinstance(frame, dict):
         return "", frame
     if "stream" not in frame or "data" not in frame:
         return bare_name(frame), frame
-    kind = str(frame["stream"]).partition("@")[2].partition("@")[0].encode()
-    return name_of(kind), frame["data"]
+    symbol, _, kind = str(frame["stream"]).partition("@")
+    name = name_of(kind.partition("@")[0].encode())
+    if name == "partial" and isinstance(frame["data"], dict):
+        return name, {"s": symbol.upper()} | frame["data"]
+    return name, frame["data"]
 
 
 def _kind(frame: Any, data: Any) -> str:

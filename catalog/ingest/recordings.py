@@ -25,6 +25,7 @@ from nautilus_trader.model import InstrumentId
 from catalog.book import DepthDiff, DepthSnapshot
 from catalog.ingest.candles import parse_interval
 from catalog.ingest.instruments import Grid
+from catalog.ingest.receive_times import time_ns
 from catalog.ingest.recorded_rows import DepthStream, RowStream, close_streams
 from catalog.store import Import
 from strategies.errors import BadInput, InvariantBroken
@@ -37,7 +38,11 @@ type OnBytes = Callable[[int], None]
 
 _BLOCK = 1 << 22
 _MS = 1_000_000
+_MICROS_FROM = 10**14
+"""Times of frames are milliseconds, or microseconds where the stream was asked for them."""
+
 _SPOT_DECIMALS = 8
+_NS_DIGITS = 19
 _SYMBOL = re.compile(rb"[?&]symbol=([A-Z0-9_]+)")
 
 
@@ -81,9 +86,8 @@ class Recording:
         market: Market | None,
         grid: Grid,
         answers: Sequence[Answer] = (),
-        source: str = "",
     ) -> None:
-        self._source = source
+        self.source = ""
         self._batch = batch
         self._path = path
         self._market = market
@@ -129,7 +133,10 @@ class Recording:
             kind = address.partition(b"@")[2].partition(b"@")[0]
             name = self._names[address] = name_of(kind)
         if name:
-            self.take(name, orjson.loads(text)["data"], self._arrival(head))
+            data = orjson.loads(text)["data"]
+            if name == "partial":
+                data.setdefault("s", address.partition(b"@")[0].decode().upper())
+            self.take(name, data, self._arrival(head))
         else:
             kind = address.partition(b"@")[2].partition(b"@")[0].partition(b"_")[0]
             self._skipped[kind.decode() or "other"] += 1
@@ -146,7 +153,7 @@ class Recording:
             self._skipped["other"] += 1
 
     def _arrival(self, head: bytes) -> int:
-        received = int(head) if head[-1:] != b":" else received_ns(head)
+        received = received_ns(head)
         if received < self._last:
             self._back += 1
             received = self._last
@@ -174,7 +181,10 @@ class Recording:
             return
         key = f"kline {data['k']['i']}" if name == "kline" else name
         stream = self._streams.get((symbol, key)) or self._open(symbol, key)
-        stream.add(_READERS[name](data, received))
+        if name == "partial" and isinstance(stream, DepthStream):
+            stream.add_snapshot(_READERS[name](data, received))
+        else:
+            stream.add(_READERS[name](data, received))
         if stream.full():
             stream.flush()
 
@@ -237,7 +247,7 @@ class Recording:
         # The market may not be known yet: the topic is given when the stream is closed.
         writer = self._batch.open(kind, symbol)
         stream: _Rows = DepthStream(writer)
-        if name != "depth":
+        if kind is not StreamKind.DELTAS:
             stream = RowStream(kind, writer, parse_interval(interval) if interval else 0)
         self._streams[symbol, name] = stream
         for answer in self._waiting.pop(symbol, ()):
@@ -269,7 +279,8 @@ class Recording:
         if market is None:
             raise InvariantBroken(f"{self._path}: its market is not known.")
         done = Recorded(self._frames)
-        done.notes += self._choose_trades()
+        done.notes += self._choose("trade", "aggTrade")
+        done.notes += self._choose("depth", "partial", "partial books")
         for stream in self._streams.values():
             stream.finish()
         for symbol in dict.fromkeys(symbol for symbol, _ in self._streams):
@@ -278,12 +289,14 @@ class Recording:
             done.notes += stream.told(symbol)
         return done
 
-    def _choose_trades(self) -> list[str]:
-        both = [symbol for symbol, name in self._streams if name == "aggTrade"]
-        both = [symbol for symbol in both if (symbol, "trade") in self._streams]
+    def _choose(self, taken: str, other: str, words: str = "") -> list[str]:
+        """Keep one of two streams that say the same of a symbol."""
+        both = [symbol for symbol, name in self._streams if name == other]
+        both = [symbol for symbol in both if (symbol, taken) in self._streams]
         for symbol in both:
-            self._streams.pop((symbol, "aggTrade")).writer.discard()
-        return [f"trade taken and aggTrade left out for {', '.join(both)}"] if both else []
+            self._streams.pop((symbol, other)).writer.discard()
+        names = ", ".join(both)
+        return [f"{taken} taken and {words or other} left out for {names}"] if both else []
 
     def _close(self, symbol: str, market: Market, done: Recorded) -> None:
         streams = [stream for (name, _), stream in self._streams.items() if name == symbol]
@@ -293,7 +306,7 @@ class Recording:
             instrument_id_of(symbol, market),
             self._grid,
             self._path,
-            self._source,
+            self.source,
         ):
             done.rows += result.rows
             done.topics.append((result.kind, result.topic))
@@ -339,8 +352,15 @@ def looks_like_recording(path: Path) -> bool:
     return (
         line.startswith((b"ws://", b"wss://"))
         or _is_answer(line)
-        or (text.startswith(b"{") and head.rstrip(b":").replace(b".", b"", 1).isdigit())
+        or (text.startswith(b"{") and _is_time(head))
     )
+
+
+def _is_time(head: bytes) -> bool:
+    try:
+        return received_ns(head) > 0
+    except ValueError:
+        return False
 
 
 def is_answers(path: Path) -> bool:
@@ -430,11 +450,14 @@ def _block(path: Path, file: gzip.GzipFile | BufferedReader, block_bytes: int) -
 
 
 def received_ns(head: bytes) -> int:
-    """Return ns from ``1723161255088156767`` or ``1633998512.0633569:``."""
-    if head[-1:] != b":":
+    """Return ns from ``1723161255088156767``, ``1633998512.0633569:`` or another usual time.
+
+    Raises ValueError where it is none.
+    """
+    if len(head) == _NS_DIGITS and head.isdigit():
         return int(head)
-    seconds, _, rest = head[:-1].partition(b".")
-    return int(seconds) * 1_000_000_000 + int(rest[:9].ljust(9, b"0") or b"0")
+    stamp = time_ns(head.removesuffix(b":").decode("ascii", "replace"))
+    return int(head) if stamp is None else stamp  # a count of ns from another beginning
 
 
 def instrument_id_of(symbol: str, market: Market) -> InstrumentId:
@@ -446,35 +469,48 @@ def instrument_id_of(symbol: str, market: Market) -> InstrumentId:
 
 def snapshot_of(frame: Frame, received: int) -> DepthSnapshot:
     """Return a REST depth answer as a snapshot; spot tells no time, so it counts as received."""
-    venue_ms = frame.get("T") or frame.get("E")
-    stamp = received if venue_ms is None else venue_ms * _MS
+    venue = frame.get("T") or frame.get("E")
+    stamp = received if venue is None else venue_ns(venue)
     return DepthSnapshot(frame["lastUpdateId"], stamp, received, frame["bids"], frame["asks"])
+
+
+def venue_ns(stamp: int) -> int:
+    """Return a time of a frame as UTC ns."""
+    return stamp * _MS if stamp < _MICROS_FROM else stamp * 1_000
+
+
+def _partial(data: Frame, received: int) -> DepthSnapshot:
+    """Return the best levels, sent as a whole: on USD-M like a diff, on spot like a REST answer."""
+    if "bids" in data:
+        return snapshot_of(data, received)
+    stamp = venue_ns(data.get("T") or data["E"])
+    return DepthSnapshot(data["u"], stamp, received, data["b"], data["a"])
 
 
 def diff_of(data: Frame, received: int) -> DepthDiff:
     """Return a depthUpdate frame as a diff."""
-    stamp = (data.get("T") or data["E"]) * _MS
+    stamp = venue_ns(data.get("T") or data["E"])
     ids = data["U"], data["u"], data.get("pu")
     return DepthDiff(*ids, stamp, received, data["b"], data["a"])
 
 
 def _trade(data: Frame, received: int) -> tuple[Any, ...]:
-    return data["p"], data["q"], data["m"], data["t"], data["T"] * _MS, received
+    return data["p"], data["q"], data["m"], data["t"], venue_ns(data["T"]), received
 
 
 def _kline(data: Frame, received: int) -> tuple[Any, ...]:
     candle = data["k"]
     prices = (candle[name] for name in "ohlc")
-    return *prices, candle["v"], (candle["T"] + 1) * _MS, received
+    return *prices, candle["v"], venue_ns(candle["T"] + 1), received
 
 
 def _agg_trade(data: Frame, received: int) -> tuple[Any, ...]:
-    return data["p"], data["q"], data["m"], data["a"], data["T"] * _MS, received
+    return data["p"], data["q"], data["m"], data["a"], venue_ns(data["T"]), received
 
 
 def _quote(data: Frame, received: int) -> tuple[Any, ...]:
-    venue_ms = data.get("T") or data.get("E")
-    stamp = received if venue_ms is None else venue_ms * _MS
+    venue = data.get("T") or data.get("E")
+    stamp = received if venue is None else venue_ns(venue)
     return data["b"], data["a"], data["B"], data["A"], stamp, received
 
 
@@ -483,6 +519,7 @@ _READERS: dict[str, Callable[[Frame, int], Any]] = {
     "aggTrade": _agg_trade,
     "quote": _quote,
     "depth": diff_of,
+    "partial": _partial,
     "kline": _kline,
 }
 _KINDS = {
@@ -490,6 +527,7 @@ _KINDS = {
     "aggTrade": StreamKind.TRADES,
     "quote": StreamKind.QUOTES,
     "depth": StreamKind.DELTAS,
+    "partial": StreamKind.DELTAS,
     "kline": StreamKind.BARS,
 }
 _NAMES = {
@@ -499,6 +537,7 @@ _NAMES = {
     b"depth": "depth",
     b"depthUpdate": "depth",
     b"kline": "kline",
+    **dict.fromkeys((b"depth5", b"depth10", b"depth20"), "partial"),
 }
 
 

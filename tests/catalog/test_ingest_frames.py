@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nautilus_trader.persistence import ParquetDataCatalog
 
 from catalog.ingest.frames import frames_in, looks_like_frames, values_of
 from catalog.ingest.importer import FileReport, Options, import_files
+from catalog.ingest.receive_times import time_ns
 from catalog.ingest.recordings import Market
 from catalog.store import Store
 from strategies.errors import BadInput
@@ -119,9 +120,8 @@ def test_frames_of_accounts_and_other_kinds_are_counted_by_name(tmp_path: Path) 
     assert report.frames == 10
     (note,) = [each for each in report.notes if each.startswith("frames left out")]
     assert note == (
-        "frames left out: 2 24hrMiniTicker, 1 ACCOUNT_UPDATE, 1 ORDER_TRADE_UPDATE, 1 depthUpdate "
-        "(depth5), 1 other, 1 quote without a time, 1 result (trades, quotes, depth and finished "
-        "candles are imported)"
+        "frames left out: 2 24hrMiniTicker, 1 ACCOUNT_UPDATE, 1 ORDER_TRADE_UPDATE, 1 other, "
+        "1 quote without a time, 1 result (trades, quotes, depth and finished candles are imported)"
     )
 
 
@@ -214,6 +214,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None, max_examples=40)
 @given(values=st.lists(st.dictionaries(st.text(max_size=5), JSON), min_size=2, max_size=6))
 @pytest.mark.parametrize("block", [1, 7, 1 << 20])
 def test_an_array_is_read_in_any_blocks(
@@ -227,3 +228,96 @@ def test_an_array_is_read_in_any_blocks(
 @given(value=JSON)
 def test_any_value_has_frames_or_none(value: object) -> None:
     assert isinstance(list(frames_in(value)), list)
+
+
+R0 = T0 * MS + 123_456_789
+SPOT_QUOTE = {"u": 1, "s": "BTCUSDT", "b": "1.5", "B": "2", "a": "1.6", "A": "3"}
+
+
+@pytest.mark.parametrize(
+    ("record", "stamp"),
+    [
+        ({"received_ns": R0, "frame": SPOT_QUOTE}, R0),
+        ({"ts": T0 / 1000, "message": json.dumps(SPOT_QUOTE)}, T0 * MS),
+        ({"ts": str(T0 + 7), "raw": SPOT_QUOTE}, (T0 + 7) * MS),
+        ({"timestamp": "2024-08-08T23:54:16.5+00:00", "data": SPOT_QUOTE}, (T0 + 500) * MS),
+        ({"recv_ns": R0, "stream": "btcusdt@bookTicker", "data": SPOT_QUOTE}, R0),
+    ],
+)
+def test_a_record_may_tell_when_its_frame_was_received(
+    tmp_path: Path, record: Frame, stamp: int
+) -> None:
+    engine, report = load(tmp_path, lines(record))
+    assert [each.ts_init for each in engine.query_quote_ticks()] == [stamp]
+    assert not any("receive times" in note for note in report.notes)
+    assert Store(tmp_path / "catalog").streams()[0].sources == ("frames.jsonl",)
+
+
+def test_a_clock_that_was_set_back_is_not_sorted(tmp_path: Path) -> None:
+    records = [{"received_ns": R0 + shift, "frame": SPOT_QUOTE} for shift in (5 * 10**9, 0)]
+    engine, report = load(tmp_path, lines(*records))
+    assert [each.ts_init - R0 for each in engine.query_quote_ticks()] == [5 * 10**9] * 2
+    assert "1 frames earlier than one above, moved up to it" in report.notes
+
+
+def test_times_in_microseconds_are_told_by_their_size(tmp_path: Path) -> None:
+    engine, _ = load(tmp_path, lines(trade(T0 * 1_000 + 7, M=True)))
+    (tick,) = engine.query_trade_ticks()
+    assert (tick.ts_event, tick.ts_init) == (T0 * MS + 6_000, T0 * MS + 7_000)
+
+
+PARTIAL_SPOT = {
+    "stream": "btcusdt@depth5@100ms",
+    "data": {"lastUpdateId": 7, "bids": [["1.5", "2"]], "asks": [["1.6", "3"]]},
+}
+PARTIAL_USDM = {
+    "stream": "btcusdt@depth20",
+    "data": {"e": "depthUpdate", "E": T0, "T": T0, "s": "BTCUSDT", "U": 1, "u": 7, "pu": 0}
+    | {"b": [["1.5", "2"]], "a": [["1.6", "3"]]},
+}
+
+
+@pytest.mark.parametrize(
+    ("frame", "instrument"),
+    [(PARTIAL_SPOT, "BTCUSDT.BINANCE_SPOT"), (PARTIAL_USDM, "BTCUSDT-PERP.BINANCE")],
+)
+def test_best_levels_sent_as_a_whole_are_snapshots(
+    tmp_path: Path, frame: Frame, instrument: str
+) -> None:
+    later = json.loads(json.dumps(frame).replace("7", "9").replace('"1.5", "2"', '"1.4", "2"'))
+    texts = [json.dumps(each, separators=(",", ":")) for each in (frame, frame, later)]
+    text = "".join(f"{R0 + i} {each}\n" for i, each in enumerate(texts))
+    engine, _ = load(tmp_path, text, "r.ws")
+    deltas = engine.query_order_book_deltas()
+    assert {str(each.instrument_id) for each in deltas} == {instrument}
+    assert [str(each.action) for each in deltas] == ["CLEAR", "ADD", "ADD"] * 2
+
+
+def test_diffs_are_taken_before_best_levels(tmp_path: Path) -> None:
+    diff = {"stream": "btcusdt@depth", "data": PARTIAL_USDM["data"] | {"u": 8}}
+    engine, report = load(tmp_path, lines(PARTIAL_USDM, diff))
+    assert [str(each.action) for each in engine.query_order_book_deltas()] == ["UPDATE", "UPDATE"]
+    assert "depth taken and partial books left out for BTCUSDT" in report.notes
+
+
+@pytest.mark.parametrize(
+    ("text", "ns"),
+    [
+        ("1723161256", T0 * MS),
+        ("1723161256.25", T0 * MS + 250 * MS),
+        ("1723161256000", T0 * MS),
+        ("1723161256000.5", T0 * MS + MS // 2),
+        ("1723161256000001", T0 * MS + 1_000),
+        ("1723161256000000001", T0 * MS + 1),
+        ("2024-08-09T08:54:16+09:00", T0 * MS),
+        ("2024-08-08 23:54:16", T0 * MS),
+        ("20240808", None),
+        ("2024-08-08", None),
+        ("61837.63", None),
+        ("soon", None),
+        ("", None),
+        ("-5", None),
+    ],
+)
+def test_receive_times_of_any_usual_form(text: str, ns: int | None) -> None:
+    assert time_ns(text) == ns

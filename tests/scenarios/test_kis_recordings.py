@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nautilus_trader.model import AggressorSide, Equity
 from nautilus_trader.persistence import ParquetDataCatalog
@@ -223,6 +223,7 @@ def test_other_files_are_no_kis_recordings(tmp_path: Path, text: str) -> None:
     assert not KisRecordings().reads(path)
 
 
+@settings(deadline=None, max_examples=40)
 @given(
     head=st.sampled_from(["", f"{RECEIVED} ", '{"frame": "']),
     text=st.text(max_size=30) | st.binary(max_size=30).map(lambda raw: raw.decode("latin-1")),
