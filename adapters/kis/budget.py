@@ -19,6 +19,14 @@ class Granted[T]:
 
     item: T
     endpoint: Endpoint
+    ticket: "Ticket"
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """One request on its way; it has surely reached KIS at ``arrived_ns``."""
+
+    arrived_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +48,9 @@ class RequestBudget[T]:
         self._queues: dict[Priority, deque[tuple[T, Endpoint]]] = {
             priority: deque() for priority in Priority
         }
-        self._sent: deque[int] = deque(maxlen=limits.requests)
-        self._others: deque[int] = deque(maxlen=min(limits.polling_requests, limits.requests))
+        self._sent: list[Ticket] = []
+        self._others: list[Ticket] = []
+        self._sent_ns: int | None = None
         self._last: dict[Group, int] = {}
         self._held_until: dict[Group, int] = {}
         self._now_ns = 0
@@ -81,10 +90,13 @@ class RequestBudget[T]:
             at_ns = max(window, self._group_opens(endpoint.group, now))
             if at_ns <= now:
                 queue.popleft()
-                self._count(endpoint, now)
-                return Granted(item, endpoint)
+                return Granted(item, endpoint, self._count(endpoint, now))
             earliest = at_ns if earliest is None else min(earliest, at_ns)
         return None if earliest is None else NotBefore(earliest)
+
+    def answered(self, ticket: Ticket, now_ns: int) -> None:
+        """Take in that a request has reached KIS (or never will)."""
+        ticket.arrived_ns = min(ticket.arrived_ns, max(self._now_ns, now_ns))
 
     def refused(self, error: KisError, now_ns: int) -> None:
         """Slow down after KIS refused: all requests after EGW00201, account ones after EGW00215."""
@@ -100,15 +112,21 @@ class RequestBudget[T]:
 
     def _window_opens(self, priority: Priority, now: int) -> int:
         """Return when the window has room; others than orders leave some of it to them."""
-        opens = self._room_in(self._sent, now)
+        most = self._limits.requests
+        opens = self._room_in(self._sent, most, now)
         if priority.is_urgent:
             return opens
-        if self._sent:
-            opens = max(opens, self._sent[-1] + self._limits.requests_spacing_ns)
-        return max(opens, self._room_in(self._others, now))
+        if self._sent_ns is not None:
+            opens = max(opens, self._sent_ns + self._limits.requests_spacing_ns)
+        most_others = min(self._limits.polling_requests, most)
+        return max(opens, self._room_in(self._others, most_others, now))
 
-    def _room_in(self, times: deque[int], now: int) -> int:
-        return now if len(times) < (times.maxlen or 0) else times[0] + self._span_ns
+    def _room_in(self, tickets: list[Ticket], most: int, now: int) -> int:
+        """Return when fewer than ``most`` of the tickets may still be in one window with now."""
+        tickets[:] = [one for one in tickets if one.arrived_ns + self._span_ns > now]
+        if len(tickets) < most:
+            return now
+        return min(one.arrived_ns for one in tickets) + self._span_ns
 
     def _group_opens(self, group: Group, now: int) -> int:
         opens = max(now, self._held_until.get(group, 0))
@@ -121,9 +139,11 @@ class RequestBudget[T]:
             opens = max(opens, self._last[group] + spacing)
         return opens
 
-    def _count(self, endpoint: Endpoint, now: int) -> None:
+    def _count(self, endpoint: Endpoint, now: int) -> Ticket:
         self.granted += 1
-        self._sent.append(now)
-        self._last[endpoint.group] = now
+        ticket = Ticket(now + self._limits.requests_delay_ns)
+        self._sent_ns = self._last[endpoint.group] = now
+        self._sent.append(ticket)
         if not endpoint.priority.is_urgent:
-            self._others.append(now)
+            self._others.append(ticket)
+        return ticket

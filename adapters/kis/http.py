@@ -11,7 +11,7 @@ from types import TracebackType
 
 from adapters.kis import parse, requests
 from adapters.kis.backoff import Breaker, BreakerState, retry_wait_ns
-from adapters.kis.budget import Granted, NotBefore, RequestBudget
+from adapters.kis.budget import Granted, NotBefore, RequestBudget, Ticket
 from adapters.kis.config import KisConfig, Secret
 from adapters.kis.connection import Connections, Loss
 from adapters.kis.errors import (
@@ -28,7 +28,7 @@ from adapters.kis.timing import Timing, wait_until
 from adapters.kis.token_cache import TokenCache
 from adapters.kis.token_source import TokenSource
 
-type _Turn = asyncio.Future[None]
+type _Turn = asyncio.Future[Ticket]
 
 
 class KisHttp:
@@ -138,8 +138,8 @@ class KisHttp:
             turn.cancel()
             raise NotSent(f"KIS failed to answer {endpoint.name} several times: it rests a while.")
         try:
-            await turn
-            answer = await self._exchange(request, token and (self._tokens.held() or token))
+            ticket = await turn
+            answer = await self._exchange(request, ticket, token and (self._tokens.held() or token))
         except KisError as error:
             self._learn(breaker, error)
             raise
@@ -151,9 +151,12 @@ class KisHttp:
         breaker.worked()
         return answer
 
-    async def _exchange(self, request: Request, token: Secret | None) -> Answer:
+    async def _exchange(self, request: Request, ticket: Ticket, token: Secret | None) -> Answer:
         endpoint = request.endpoint
         outcome = await self._connections.send(requests.wire(request, self._config, token))
+        if not isinstance(outcome, Loss) or not outcome.written:
+            self._budget.answered(ticket, self._timing.steady_ns())
+            self._submitted.set()  # others may go earlier than was thought
         if isinstance(outcome, Loss):
             if outcome.written:
                 raise parse.lost(endpoint, outcome.how)
@@ -194,9 +197,11 @@ class KisHttp:
     async def _grant(self) -> None:
         while True:
             match self._budget.next(self._timing.steady_ns()):
-                case Granted(turn):
-                    if not turn.done():
-                        turn.set_result(None)
+                case Granted(turn, ticket=ticket):
+                    if turn.done():
+                        self._budget.answered(ticket, self._timing.steady_ns())
+                    else:
+                        turn.set_result(ticket)
                 case NotBefore(at_ns):
                     await wait_until(self._timing, at_ns, self._submitted)
                 case None:

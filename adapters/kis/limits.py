@@ -83,6 +83,7 @@ TABLE: dict[str, Limit] = {
     "requests_margin_ns": _same(
         50 * _MS, "[S] arrival jitter added to the window", "2026-11-20", _A, least=0
     ),
+    "requests_delay_ns": _same(1 * _S, "[S] no request is on its way for longer", "2026-11-20", _A),
     "requests_spacing_ns": Limit(
         55 * _MS, 1 * _S, "[N] suggests 100 to 150 ms", "2026-04-20", _R, least=0
     ),
@@ -153,6 +154,7 @@ class Limits:
     requests_new_customer: int
     requests_window_ns: int
     requests_margin_ns: int
+    requests_delay_ns: int
     requests_spacing_ns: int
     polling_requests: int
     account_spacing_ns: int

@@ -4,7 +4,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -37,11 +37,12 @@ KINDS = (
 
 
 def drain(budget, until_ns, now=0):
-    """Grant all there is up to a time; returns (time, item)."""
+    """Grant all there is up to a time, each answered at once; returns (time, item)."""
     granted = []
     while now <= until_ns:
         match budget.next(now):
-            case Granted(item):
+            case Granted(item, ticket=ticket):
+                budget.answered(ticket, now)
                 granted.append((now, item))
             case NotBefore(at_ns):
                 assert at_ns > now
@@ -85,6 +86,37 @@ def test_a_waiting_order_is_not_overtaken():
     budget.submit("poll", requests.PRICES)
     assert budget.next(0) == NotBefore(SECOND + REAL.requests_margin_ns)
     assert budget.next(SECOND + REAL.requests_margin_ns).item == 18
+
+
+def test_what_is_not_answered_counts_until_it_must_have_arrived():
+    budget = RequestBudget(MOCK)
+    for item in range(3):
+        budget.submit(item, requests.PRICE)
+    first = budget.next(0).ticket
+    assert budget.next(0) == NotBefore(SECOND + MOCK.requests_delay_ns + MOCK.requests_margin_ns)
+    budget.answered(first, 300 * MS)
+    assert budget.next(300 * MS) == NotBefore(1350 * MS)
+
+
+@given(st.lists(st.tuples(st.integers(0, 999), st.integers(0, 1_500)), min_size=30, max_size=80))
+def test_no_delay_on_the_way_crowds_two_windows_into_one(delays_ms):
+    """Requests arrive, and are answered, some time after they were granted."""
+    budget = RequestBudget(REAL)
+    for item in range(len(delays_ms)):
+        budget.submit(item, requests.BUY)
+    now, arrivals, answers = 0, [], []
+    while len(arrivals) < len(delays_ms):
+        for at_ns, ticket in [each for each in answers if each[0] <= now]:
+            budget.answered(ticket, at_ns)
+        answers = [each for each in answers if each[0] > now]
+        match budget.next(now):
+            case Granted(item, ticket=ticket):
+                out, back = delays_ms[item]
+                arrivals.append(now + out * MS)
+                answers.append((now + (out + back) * MS, ticket))
+            case NotBefore(at_ns):
+                now = min([at_ns, *(at for at, _ in answers)])
+    assert busiest(arrivals, SECOND) <= REAL.requests
 
 
 def test_account_queries_are_a_second_apart_and_let_others_pass():
