@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from adapters.kis.ticks import SECOND
 from strategies.markets.sessions import Session
 
@@ -18,8 +20,7 @@ AUCTION_LATEST_NS = 31 * SECOND
 seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Traded:
+class Traded(msgspec.Struct, frozen=True):
     """One trade: time (UTC ns), whole won, shares, and the day's volume after it."""
 
     ts_ns: int
@@ -28,8 +29,7 @@ class Traded:
     day_volume: int
 
 
-@dataclass(frozen=True, slots=True)
-class Candle:
+class Candle(msgspec.Struct, frozen=True):
     """Trades of one bar; ``first`` and ``last`` are the day's volumes after its end trades."""
 
     open: int

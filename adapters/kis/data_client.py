@@ -11,15 +11,9 @@ from typing import Any
 from nautilus_trader.common import Clock
 from nautilus_trader.config import DataClientConfig
 from nautilus_trader.live import (
-    BarsResponse,
     ClientCache,
-    InstrumentResponse,
-    InstrumentsResponse,
-    RequestBars,
-    RequestInstrument,
-    RequestInstruments,
-    RequestTrades,
     SubscribeBars,
+    SubscribeBookDeltas,
     SubscribeBookDepth,
     SubscribeCustomData,
     SubscribeIndexPrices,
@@ -28,8 +22,8 @@ from nautilus_trader.live import (
     SubscribeInstrumentStatus,
     SubscribeQuotes,
     SubscribeTrades,
-    TradesResponse,
     UnsubscribeBars,
+    UnsubscribeBookDeltas,
     UnsubscribeBookDepth,
     UnsubscribeCustomData,
     UnsubscribeIndexPrices,
@@ -39,26 +33,21 @@ from nautilus_trader.live import (
     UnsubscribeQuotes,
     UnsubscribeTrades,
 )
-from nautilus_trader.live.clients import DataClientFactory, MarketDataClient
-from nautilus_trader.live.providers import InstrumentProvider
+from nautilus_trader.live.clients import DataClientFactory
 from nautilus_trader.model import (
     CustomData,
     DataType,
-    Equity,
     InstrumentId,
     OrderBookDepth,
     QuoteTick,
-    Venue,
 )
 
 from adapters.kis.bar_desk import BarDesk
 from adapters.kis.bar_fold import Traded
+from adapters.kis.data_answers import AnsweringClient, KisDataConfig
 from adapters.kis.data_events import (
     EXPECTED_AUCTION,
     KIS_SNAPSHOT,
-    NotServed,
-    OnEvent,
-    OnGap,
     SlotsShort,
 )
 from adapters.kis.data_values import (
@@ -69,24 +58,21 @@ from adapters.kis.data_values import (
     polled,
     status_change,
 )
-from adapters.kis.errors import BadRecord, KisError
+from adapters.kis.errors import BadRecord
 from adapters.kis.frames import Ack, WidthChange
 from adapters.kis.gap_desk import GapDesk
-from adapters.kis.gateway import KisGateway
 from adapters.kis.market import ExpectedTrade, IndexValue, MarketStatus
-from adapters.kis.past import Past
-from adapters.kis.past_data import PastData
 from adapters.kis.polling import Poller
 from adapters.kis.reading import BOOK, TRADES
 from adapters.kis.registrations import Acked, Stream
 from adapters.kis.replies import Snapshot
 from adapters.kis.socket import Heard, Link, Unreadable
-from adapters.kis.ticks import Expected, Seconds, Trades
+from adapters.kis.ticks import Expected, Trades
 from adapters.kis.wants import Wants
-from strategies.errors import BadInput
 from strategies.markets import krx
 from strategies.markets.facts import RAW_ONE
-from strategies.markets.sessions import Session
+
+__all__ = ["KisData", "KisDataConfig", "KisDataFactory"]
 
 STATUS, INDEX = "H0STMKO0", "H0UPCNT0"
 EXPECTED = "H0STANC0"
@@ -97,63 +83,16 @@ _SOURCES = {EXPECTED_AUCTION: BOOK, EXPECTED: EXPECTED}
 type _Deliver = Callable[[Any, Heard], None]
 
 
-class KisDataConfig(DataClientConfig):
-    """What a data client is built from; the gateway is shared with the execution client.
-
-    ``sessions`` are the trading sessions that daily bars close with. ``on_gap`` and ``on_event``
-    are called on the loop's thread, in order with the data.
-    """
-
-    def __init__(
-        self,
-        *,
-        gateway: KisGateway,
-        instruments: Sequence[Equity],
-        on_gap: OnGap,
-        on_event: OnEvent,
-        sessions: Sequence[Session] = (),
-        **_more: object,
-    ) -> None:
-        self.gateway = gateway
-        self.instruments = tuple(instruments)
-        self.on_gap = on_gap
-        self.on_event = on_event
-        self.sessions = tuple(sessions)
-
-
-class _Given(InstrumentProvider):
-    """Provides the instruments it was given: they were loaded before the node was built."""
-
-    def __init__(self, instruments: Sequence[Equity]) -> None:
-        super().__init__()
-        for instrument in instruments:
-            self.add(instrument)
-
-    async def load_all_async(self, filters: dict[str, object] | None = None) -> None:
-        """Nothing is left to load."""
-
-
-class KisData(MarketDataClient):
+class KisData(AnsweringClient):
     """The one market-data client of a node; ``config`` is a ``KisDataConfig``."""
 
     def __init__(
         self, *, name: str, config: KisDataConfig, cache: ClientCache, clock: Clock
     ) -> None:
-        super().__init__(
-            name=name,
-            config=config,
-            cache=cache,
-            clock=clock,
-            venue=Venue(krx.VENUE),
-            instrument_provider=_Given(config.instruments),
-        )
-        self._gateway = gateway = config.gateway
-        self._instruments = config.instruments
-        self._on_event = config.on_event
+        super().__init__(name=name, config=config, cache=cache, clock=clock)
+        gateway = config.gateway
         self._wants = Wants(gateway.socket.want, gateway.socket.unwant)
         self._custom: dict[tuple[str, InstrumentId], list[DataType]] = {}
-        self._past = Past(gateway.http)
-        self._past_data = PastData(gateway, self._past, config.sessions)
         self._gaps = GapDesk(
             gateway,
             self._past,
@@ -177,8 +116,8 @@ class KisData(MarketDataClient):
         self._held: set[Stream] = set()
         self._silent: set[str] = set()
         self._left_out: tuple[Stream, ...] = ()
-        self._seconds = Seconds()
         self._is_open = False
+        self._is_listening = True
         self._running: set[asyncio.Task[object]] = set()
         self._deliver = self._deliveries()
         gateway.listen(self._hear)
@@ -229,6 +168,7 @@ class KisData(MarketDataClient):
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         await self._gateway.close()
+        self._is_listening = False  # the socket may live on for the execution client
         self._gaps.end()
         self._bars.end()
 
@@ -258,7 +198,9 @@ class KisData(MarketDataClient):
 
     def _hear(self, heard: Heard) -> None:
         deliver = self._deliver.get(type(heard.value))
-        if deliver is not None:  # the notices of orders are for the execution client
+        if (
+            deliver is not None and self._is_listening
+        ):  # the notices of orders are for the execution client
             deliver(heard.value, heard)
 
     def _on_trades(self, trades: Trades, heard: Heard) -> None:
@@ -302,7 +244,12 @@ class KisData(MarketDataClient):
             self._publish((EXPECTED, instrument_id), value)
 
     def _on_index(self, index: IndexValue, heard: Heard) -> None:
-        self._handle_data(index_price(index, heard.received_ns))
+        try:
+            value = index_price(index, heard.received_ns)
+        except (ValueError, OverflowError) as error:
+            self._on_event(BadRecord(f"A record of {INDEX} for {index.code}: {error}."))
+        else:
+            self._handle_data(value)
 
     def _on_status(self, status: MarketStatus, heard: Heard) -> None:
         instrument_id = self._gateway.instrument_ids.get(status.code)
@@ -380,10 +327,6 @@ class KisData(MarketDataClient):
         )
         self._on_event(SlotsShort(self._left_out, most))
 
-    def _refuse(self, subject: str, why: str) -> None:
-        self._gateway.say(f"{subject} is not served: {why}.")
-        self._on_event(NotServed(subject, why))
-
     # --- subscriptions; the engine counts them and sends the first and the last ---
 
     async def _subscribe_instruments(self, command: SubscribeInstruments) -> None:
@@ -415,6 +358,15 @@ class KisData(MarketDataClient):
 
     async def _unsubscribe_book_depth(self, command: UnsubscribeBookDepth) -> None:
         self._leave(BOOK, command.instrument_id, OrderBookDepth)
+
+    async def _subscribe_book_deltas(self, command: SubscribeBookDeltas) -> None:
+        self._refuse(
+            f"book deltas of {command.instrument_id}",
+            "KIS tells ten whole levels at a time, subscribe to the book's depth",
+        )
+
+    async def _unsubscribe_book_deltas(self, command: UnsubscribeBookDeltas) -> None:
+        """There is nothing to end."""
 
     async def _subscribe_instrument_status(self, command: SubscribeInstrumentStatus) -> None:
         self._use(STATUS, command.instrument_id, STATUS)
@@ -492,81 +444,6 @@ class KisData(MarketDataClient):
         is_second = data_type.type_name == EXPECTED_AUCTION and metadata.get("tr_id") == EXPECTED
         kind = EXPECTED if is_second else data_type.type_name
         return kind, self._gateway.instrument_ids[code]
-
-    # --- requests ---
-
-    async def _request_instrument(self, request: RequestInstrument) -> None:
-        ids = (each.id for each in self._instruments)
-        found = dict(zip(ids, self._instruments, strict=True)).get(request.instrument_id)
-        if found is None:
-            self._refuse(str(request.instrument_id), "it is not among the instruments of this node")
-            return
-        self._handle_response(
-            InstrumentResponse(
-                self.client_id,
-                request.instrument_id,
-                found,
-                request.request_id,
-                self._gateway.stamp_ns(),
-            )
-        )
-
-    async def _request_instruments(self, request: RequestInstruments) -> None:
-        self._handle_response(
-            InstrumentsResponse(
-                self.client_id,
-                Venue(krx.VENUE),
-                list(self._instruments),
-                request.request_id,
-                self._gateway.stamp_ns(),
-            )
-        )
-
-    async def _request_bars(self, request: RequestBars) -> None:
-        bars = await self._asked(
-            str(request.bar_type),
-            self._past_data.bars(request.bar_type, request.start_ns, request.end_ns, request.limit),
-        )
-        self._handle_response(
-            BarsResponse(
-                self.client_id,
-                request.bar_type,
-                bars,
-                request.request_id,
-                self._gateway.stamp_ns(),
-                request.start_ns,
-                request.end_ns,
-            )
-        )
-
-    async def _request_trades(self, request: RequestTrades) -> None:
-        trades = await self._asked(
-            f"trades of {request.instrument_id}",
-            self._past_data.trades(
-                request.instrument_id, request.start_ns, request.end_ns, request.limit
-            ),
-        )
-        self._handle_response(
-            TradesResponse(
-                self.client_id,
-                request.instrument_id,
-                trades,
-                request.request_id,
-                self._gateway.stamp_ns(),
-                request.start_ns,
-                request.end_ns,
-            )
-        )
-
-    async def _asked[T](
-        self, subject: str, question: Coroutine[object, object, list[T]]
-    ) -> list[T]:
-        """Return an answer, empty where there is none: the asker waits for one, and is told why."""
-        try:
-            return await question
-        except (KisError, BadInput) as error:
-            self._refuse(subject, str(error).removesuffix("."))
-            return []
 
 
 class KisDataFactory(DataClientFactory):

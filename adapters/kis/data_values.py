@@ -52,7 +52,7 @@ def expected_of_trade(
 
 
 def index_price(index: IndexValue, received_ns: int) -> IndexPriceUpdate:
-    """Return a value of an index; its id is the index's code at KRX."""
+    """Return a value of an index; its id is the index's code at KRX. Raises ValueError."""
     return IndexPriceUpdate(
         InstrumentId.from_str(f"{index.code}.{krx.VENUE}"),
         Price.from_str(f"{index.value:f}"),

@@ -7,7 +7,7 @@ see, because KIS shows 30 a call and a crowded second only in part.
 from adapters.kis import replies, requests
 from adapters.kis.pages import Asks
 from adapters.kis.past_bars import days_between, minutes_of_day
-from adapters.kis.replies import PastBar, PastTrade
+from adapters.kis.replies import BookLevels, PastBar, PastTrade
 
 _MOST_CALLS = 40
 """Calls spent on one question: 1,200 trades."""
@@ -53,6 +53,10 @@ class Past:
     async def days(self, code: str, first: str, last: str) -> list[PastBar]:
         """Return the daily bars, not adjusted, from ``first`` to ``last`` (YYYYMMDD)."""
         return await days_between(self._http, code, first, last, adjusted=False)
+
+    async def book(self, code: str) -> BookLevels:
+        """Return the book as it is now."""
+        return replies.book_levels(await self._http.ask(requests.book(code)))
 
     async def _page(self, code: str, until: str) -> list[PastTrade]:
         request = requests.trades_at(code, until)

@@ -8,7 +8,18 @@ the span that was asked by it.
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from nautilus_trader.model import Bar, BarType, InstrumentId, TradeTick
+from nautilus_trader.model import (
+    Bar,
+    BarType,
+    BookOrder,
+    BookType,
+    InstrumentId,
+    OrderBook,
+    OrderSide,
+    Price,
+    Quantity,
+    TradeTick,
+)
 
 from adapters.kis.bar_desk import bar_of, spans_of
 from adapters.kis.bar_fold import Candle, Days, Steps
@@ -85,6 +96,17 @@ class PastData:
         ]
         chosen = [t for t in ticks if (start_ns or 0) <= t.ts_event <= end_ns]
         return chosen[-limit:] if limit else chosen
+
+    async def book(self, instrument_id: InstrumentId) -> OrderBook:
+        """Return a symbol's ten levels as they are now."""
+        levels = await self._past.book(instrument_id.symbol.value)
+        ts_event = self._seconds.at(self._gateway.day(), levels.time)
+        book = OrderBook(instrument_id, BookType.L2_MBP)
+        for side, rows in ((OrderSide.BUY, levels.bids), (OrderSide.SELL, levels.asks)):
+            for price, shares in rows:
+                order = BookOrder(side, Price.from_int(price), Quantity.from_int(shares), price)
+                book.add(order, 0, 0, ts_event)
+        return book
 
     # --- inside ---
 

@@ -303,6 +303,29 @@ def _snapshot(row: Columns) -> Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class BookLevels:
+    """A symbol's book by query: (won, shares), the best first; levels without orders left out."""
+
+    time: str
+    bids: tuple[tuple[int, int], ...]
+    asks: tuple[tuple[int, int], ...]
+
+
+def book_levels(answer: Answer) -> BookLevels:
+    """Return the ten levels of one book answer."""
+    row = answer.one("output1")
+
+    def side(name: str) -> tuple[tuple[int, int], ...]:
+        levels = (
+            (row.number(f"{name}p{level}"), row.number(f"{name}p_rsqn{level}"))
+            for level in range(1, 11)
+        )
+        return tuple((price, shares) for price, shares in levels if price > 0 and shares > 0)
+
+    return BookLevels(row.time("aspr_acpt_hour"), side("bid"), side("ask"))
+
+
+@dataclass(frozen=True, slots=True)
 class PastTrade:
     """A trade of today by query; the day's volume after it identifies it."""
 

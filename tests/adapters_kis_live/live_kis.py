@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
+from fractions import Fraction
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "venues_kis"))
@@ -87,10 +88,14 @@ class Live:
 
 
 @asynccontextmanager
-async def live(folder: Path, *events, speed=50.0, numbers=None, **more):
-    """Start a server and a client; both end with the block."""
+async def live(folder: Path, *events, speed=50.0, market_speed=1, numbers=None, **more):
+    """Start a server and a client; both end with the block.
+
+    ``speed`` is how fast the clocks of both run, ``market_speed`` that of the market by them.
+    """
     fast = FastTime(speed)
-    server = server_of(*events, wall=fast, now=more.pop("now", 10), **more)
+    options = {"now": more.pop("now", 10), "speed": Fraction(market_speed), **more}
+    server = server_of(*events, wall=fast, **options)
     await server.start()
     try:
         one = Live(server, fast, folder, **(numbers or {}))

@@ -29,7 +29,8 @@ class ServerClock:
         return self.time.market_ns(wall_ns)
 
     def wall(self, market_ns: int) -> int:
-        return self.time.origin_wall_ns + market_ns - self.time.origin_market_ns
+        passed = market_ns - self.time.origin_market_ns
+        return self.time.origin_wall_ns + int(passed / self.time.speed)
 
 
 class Recorder(Strategy):
@@ -106,7 +107,7 @@ class Node:
     def told(self, kind: type) -> list:
         return [each for each in self.events if isinstance(each, kind)]
 
-    async def until(self, holds, timeout_s=2.5) -> None:
+    async def until(self, holds, timeout_s=8) -> None:
         async with asyncio.timeout(timeout_s):
             while not holds():
                 if self.running.done():

@@ -5,7 +5,15 @@ import datetime as dt
 
 import pytest
 from live_node import depth, iid, noded, trades
-from nautilus_trader.model import BarType, ClientId, CustomData, DataType, OrderBookDepth, TradeTick
+from nautilus_trader.model import (
+    BarType,
+    BookType,
+    ClientId,
+    CustomData,
+    DataType,
+    OrderBookDepth,
+    TradeTick,
+)
 
 from adapters.kis.data_events import ExpectedAuction, KisSnapshot, NotServed
 from adapters.kis.registrations import Stream
@@ -101,6 +109,14 @@ def test_polled_prices_come_for_more_symbols_than_slots_and_are_marked(tmp_path)
     check(tmp_path, body, wants, codes=CODES, speed=20, limits={"requests_per_s": 20})
 
 
+def test_book_deltas_are_refused_with_what_to_subscribe_to(tmp_path):
+    async def body(node):
+        await node.until(lambda: node.told(NotServed))
+        assert "subscribe to the book's depth" in node.told(NotServed)[0].why
+
+    check(tmp_path, body, [lambda actor: actor.subscribe_book_deltas(iid(), BookType.L2_MBP)])
+
+
 @pytest.mark.parametrize(
     ("name", "metadata"),
     [
@@ -175,6 +191,19 @@ def test_what_cannot_be_asked_is_answered_empty_and_told(tmp_path):
         assert not node.failures
 
     check(tmp_path, body, [trades()], numbers={"retries": 0})
+
+
+def test_a_book_is_answered_with_its_ten_levels(tmp_path):
+    async def body(node):
+        await node.until(node.is_held(1))
+        node.actor.request_book_snapshot(iid())
+        await node.until(lambda: node.cache.order_book(iid()) is not None)
+        book = node.cache.order_book(iid())
+        assert (str(book.best_bid_price()), str(book.best_ask_price())) == ("9990", "10000")
+        assert (len(book.bids()), len(book.asks())) == (10, 10)
+        assert at(0) <= book.ts_last <= node.gateway.market_ns()
+
+    check(tmp_path, body, [trades()])
 
 
 def test_instruments_are_answered_from_what_the_node_was_given(tmp_path):
