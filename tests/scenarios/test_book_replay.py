@@ -13,6 +13,8 @@ from book_market import (
     START_NS,
     TOPIC,
     Levels,
+    settings_in,
+    table,
     write_bars,
     write_book,
     write_quotes,
@@ -24,6 +26,7 @@ from catalog.store import Store
 from scenarios.execute import Outcome
 from scenarios.settings import Settings
 from strategies.errors import BadInput
+from strategies.markets import krx
 from strategies.messages import Alert, Fill, OrderState, OrderUpdate
 from strategies.ports import Kind, StreamKind
 
@@ -304,3 +307,21 @@ def test_a_level_on_no_side_is_refused_with_its_place(tmp_path: Path) -> None:
     pq.write_table(rows.set_column(1, rows.schema.field("side"), nowhere.cast(kind)), path)
     with pytest.raises(BadInput, match=r"no deltas between ts_init .* neither a bid nor an ask"):
         play(market, tmp_path)
+
+
+def test_a_decision_at_the_close_meets_the_next_sessions_book(tmp_path: Path) -> None:
+    share, home = krx.equity("005930"), tmp_path / "home"
+    close, opening = 64_979.999, 127_981.0  # 15:29:59.999 of the 14th, 09:00:01 of the 15th
+    events = [
+        (close, (("BUY", "59900", "10"), ("SELL", "60000", "10"))),
+        (opening, (("SELL", "60000", "0"), ("SELL", "60100", "10"))),
+        (opening + 1, (("SELL", "60100", "4"),)),
+    ]
+    Store(home / "catalog").write(share, StreamKind.DELTAS, [table(events)], source="hand")
+    text = DAY.format(venue="KRX", balance="90_000_000 KRW", size="3")
+    market = settings_in(home)
+    run(market, scenario_of(tmp_path, text.replace("buy_at = 5", "buy_at = 1")))
+    ((filled_ns, size, price),) = fills(market)
+    assert (size, price) == ("3", "60100")
+    assert filled_ns == int(opening * 10**9) + 5_000_000
+    assert verify(market).difference is None
