@@ -3,12 +3,12 @@
 Rule: words only; nothing is folded or decided here, and no number is rounded.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from nautilus_trader.model import BarType, InstrumentId, Money, Price, Quantity
+from nautilus_trader.model import BarType, InstrumentId, Money, Price, Quantity, RecordFlag
 
 from catalog.journal import Entry
 from strategies.markets import krx
@@ -211,10 +211,20 @@ def _market(text: str) -> str:
         return f"bar {name} closed at {_grouped(fields[3])}, volume {_grouped(fields[4])}"
     if len(fields) != _TICK_FIELDS:
         return f"event {text}"
+    if fields[0].startswith("len="):
+        return f"book {name} {_book_event(dict(field.split('=') for field in fields))}"
+    if fields[1].startswith(("Some(", "None")):
+        return f"funding rate of {name} {fields[0]}"
     first, second, third, fourth = map(_grouped, fields[:4])
     if third.isalpha() or "_" in third:
         return f"trade {name} {first} x {second}"
     return f"quote {name} bid {first} x {third}, ask {second} x {fourth}"
+
+
+def _book_event(told: Mapping[str, str]) -> str:
+    if int(told["flags"]) & RecordFlag.F_SNAPSHOT.value:
+        return f"snapshot, update {told['sequence']}"
+    return f"levels changed: {_grouped(told['len'])}, update {told['sequence']}"
 
 
 def _want(intent: MoneyIntent) -> str:

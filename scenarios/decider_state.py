@@ -62,7 +62,12 @@ def _of(value: object, instrument_id: InstrumentId | None) -> object:
 
 
 def _is_plain(value: object) -> bool:
-    """Tell an object of ours with a few attributes from an engine value or a number."""
+    """Tell an object of ours with a few attributes from an engine value or a number.
+
+    One that says itself what it is, such as a book of levels, is not looked into.
+    """
+    if type(value).__str__ is not object.__str__:
+        return False
     module = type(value).__module__
     return not module.startswith(("builtins", "nautilus_trader", "decimal")) and any(
         True for _ in attributes(value)

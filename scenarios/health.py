@@ -292,6 +292,6 @@ def check_scenario(name: str, settings: Settings) -> Finding:
         return Finding("scenario", State.FAIL, str(error))
     found = (
         f"{scenario.name}: {len(universe.traded)} strategies, {len(universe.instruments)} "
-        f"instruments on {', '.join(universe.venues)}"
+        f"instruments on {', '.join(universe.venues) or 'no venue, to be observed'}"
     )
     return Finding("scenario", State.OK, found)

@@ -1,13 +1,14 @@
 """What a decider may know of an index: a value to look at, that nobody can trade.
 
-Rule: facts only. An index has no sessions, fees or lots; its venue stands for no exchange.
+Rule: facts only. An index has no sessions, fees or lots, and refuses no setting of a strategy that
+trades something else beside it: orders in it are the capital manager's to refuse.
 """
 
 from decimal import Decimal
 
 from nautilus_trader.model import Currency, IndexInstrument
 
-from strategies.markets.facts import RAW_ONE, InstrumentFacts, MarketFacts, UniformTicks
+from strategies.markets.facts import RAW_DIGITS, InstrumentFacts, MarketFacts, UniformTicks
 from strategies.markets.sessions import ContinuousDays
 
 
@@ -17,11 +18,11 @@ def index_facts(index: IndexInstrument) -> InstrumentFacts:
         instrument_id=index.id,
         market=_market(index.id.venue.value, index.quote_currency),
         price_precision=index.price_precision,
-        size_precision=index.size_precision,
+        size_precision=RAW_DIGITS,
         ticks=UniformTicks(index.price_increment.raw),
-        lot_raw=RAW_ONE,
+        lot_raw=1,
         currency=index.quote_currency,
-        min_quantity_raw=RAW_ONE,
+        min_quantity_raw=1,
         min_notional_raw=0,
         base=None,
         tradable=False,
@@ -34,7 +35,7 @@ def _market(venue: str, currency: Currency) -> MarketFacts:
         timezone="UTC",
         currency=currency,
         margin=False,
-        short_allowed=False,
+        short_allowed=True,
         price_limit_ratio=None,
         maker_rate=Decimal(0),
         taker_rate=Decimal(0),

@@ -265,6 +265,7 @@ def test_a_changed_row_of_a_book_is_found_at_its_delivery(
     assert found is not None
     assert found.what == f"the tape differs at row {event} of deltas:{TOPIC}"
     assert found.seq == 2 + event  # the start is delivery 1
+    assert found.state["probe"]["book"].startswith("99.9 x" if event else "None x None")
 
 
 def test_a_row_that_changed_before_the_window_is_found_in_its_snapshot(tmp_path: Path) -> None:
