@@ -16,7 +16,7 @@ from nautilus_trader.model import Bar, BarAggregation, BarType, Price, PriceType
 from adapters.kis import bar_repair
 from adapters.kis.bar_fold import BarFold, Candle, Days, Hole, Slot, Spans, Steps, Traded
 from adapters.kis.data_events import GapFound, Observed, OnGap
-from adapters.kis.errors import KisError
+from adapters.kis.errors import KisError, Stop
 from adapters.kis.gap_desk import Spawn
 from adapters.kis.gateway import KisGateway
 from adapters.kis.past import Past
@@ -249,6 +249,8 @@ class BarDesk:
         spans, today = line.fold.spans, self._gateway.day()
         try:
             return dict(await bar_repair.asked(self._past, line.code, today, spans, slots))
+        except Stop:
+            raise
         except KisError as error:
             self._gateway.say(f"Bars of {line.bar_type} could not be repaired: {error}")
             return None

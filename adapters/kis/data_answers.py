@@ -25,7 +25,7 @@ from nautilus_trader.live.providers import InstrumentProvider
 from nautilus_trader.model import BookType, Equity, OrderBook, Venue
 
 from adapters.kis.data_events import NotServed, OnEvent, OnGap
-from adapters.kis.errors import KisError
+from adapters.kis.errors import KisError, Stop
 from adapters.kis.gateway import KisGateway
 from adapters.kis.past import Past
 from adapters.kis.past_data import PastData
@@ -180,5 +180,7 @@ class AnsweringClient(MarketDataClient):
         try:
             return await question
         except (KisError, BadInput) as error:
+            if isinstance(error, Stop):
+                self._gateway.fail(error)
             self._refuse(subject, str(error).removesuffix("."))
             return []

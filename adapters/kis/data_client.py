@@ -154,9 +154,9 @@ class KisData(AnsweringClient):
             raise
         for instrument in self._instruments:
             self._handle_instrument(instrument)
-        self._spawn(self._guarded(self._bars.run()), "bars")
-        self._spawn(self._guarded(self._poller.run()), "polling")
-        self._spawn(self._guarded(self._poll_in_hours()), "hours of polling")
+        self._spawn(self._bars.run(), "bars")
+        self._spawn(self._poller.run(), "polling")
+        self._spawn(self._poll_in_hours(), "hours of polling")
 
     async def _disconnect(self) -> None:
         """End what runs and tell of gaps that nobody will repair; what came is delivered."""
@@ -172,14 +172,14 @@ class KisData(AnsweringClient):
         self._gaps.end()
         self._bars.end()
 
-    def _spawn(self, work: Coroutine[object, object, object], name: str) -> None:
+    def _spawn(self, work: Coroutine[object, object, None], name: str) -> None:
         """Run something beside, until it is done or the client leaves."""
-        task = self.create_task(work, name)
+        task = self.create_task(self._guarded(work), name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
     async def _guarded(self, work: Coroutine[object, object, None]) -> None:
-        """Run something that never ends by itself; its error is told to whoever runs the node."""
+        """Run something; its error is told to whoever runs the node, the engine only logs it."""
         try:
             await work
         except Exception as error:

@@ -10,7 +10,7 @@ from nautilus_trader.model import TradeTick
 
 from adapters.kis.bar_fold import Hole, Traded
 from adapters.kis.data_events import Doubled, GapFound, Observed, OnEvent, OnGap
-from adapters.kis.errors import KisError
+from adapters.kis.errors import KisError, Stop
 from adapters.kis.gap_repair import Continuity, Gap, Settled
 from adapters.kis.gateway import KisGateway
 from adapters.kis.history import trade_ticks
@@ -29,7 +29,8 @@ CALM_NS = 60 * SECOND
 _AT_ONCE = 4
 _MOST_DOUBLINGS = 5
 
-type Spawn = Callable[[Coroutine[object, object, object], str], object]
+type Spawn = Callable[[Coroutine[object, object, None], str], object]
+"""Runs something beside under a name; what it raises fails the node."""
 
 
 class GapDesk:
@@ -170,6 +171,8 @@ class GapDesk:
         since = seoul_time(min(gap.from_ns for gap in gaps))
         try:
             return await self._past.trades(code, until, from_volume=from_volume, since=since)
+        except Stop:
+            raise
         except KisError as error:
             self._gateway.say(f"What {code} traded in a gap could not be asked: {error}")
             return None

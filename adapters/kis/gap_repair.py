@@ -15,6 +15,8 @@ from adapters.kis.history import missing_volume
 from adapters.kis.replies import PastTrade
 from adapters.kis.ticks import seoul_time
 
+HOLES_KEPT = 256
+"""Spans with something missing; of more, the oldest two become one."""
 SEEN_KEPT = 4_096
 """Trades of a symbol remembered to know doubles: more than any reconnect repeats."""
 
@@ -154,6 +156,9 @@ class Continuity:
         settled = self._count(gap, trades)
         if settled.missing != 0:
             self.lasting.append(gap.hole)
+            if len(self.lasting) > HOLES_KEPT:
+                first, second = self.lasting[:2]
+                self.lasting[:2] = [Hole(min(first.from_ns, second.from_ns), second.to_ns)]
         return settled
 
     # --- inside ---

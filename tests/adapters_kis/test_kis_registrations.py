@@ -46,6 +46,20 @@ def opened(limits=LIMITS):
     return registrations
 
 
+def test_what_no_slot_is_left_for_is_known_at_once_and_by_rank():
+    registrations = Registrations(replace(LIMITS, registrations=3))
+    for number in (1, 2, 3):
+        registrations.want(stream(number), number)
+    assert registrations.beyond == ()
+    registrations.want(stream(4), 0)
+    assert registrations.beyond == (stream(3),)
+    registrations.want(NOTICE, 9)
+    assert registrations.beyond == (stream(2), stream(3))
+    registrations.unwant(stream(4))
+    registrations.unwant(stream(1))
+    assert registrations.beyond == ()
+
+
 def sends(registrations, now=0, until=10 * SECOND):
     """Send all that may be sent without an answer; returns (time, stream, register)."""
     sent = []

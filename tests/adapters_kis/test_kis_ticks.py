@@ -9,7 +9,7 @@ from nautilus_trader.model import AggressorSide, InstrumentId, Price, Quantity
 from adapters.kis.errors import BadRecord
 from adapters.kis.fields import LAYOUTS
 from adapters.kis.frames import Decoder
-from adapters.kis.ticks import Seconds, TickReader, day_ns, seoul_day, trade_id
+from adapters.kis.ticks import Seconds, TickReader, day_ns, seoul_day, seoul_time, trade_id
 from bench import kis_frames as sent
 
 CAPTURED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "kis"
@@ -177,6 +177,9 @@ def test_seoul_times():
     for time, after in (("100512", 0), ("100513", 1), ("100512", 0), ("090000", -3912)):
         assert seconds.at("20261117", time) == AT + after * 1_000_000_000
     assert seoul_day(AT) == "20261117"
+    assert seoul_time(AT) == "100512"
+    assert seoul_time(day_ns("20261117")) == "000000"
+    assert seoul_time(day_ns("20261118") - 1) == "235959"
     assert day_ns("20261117") == AT - (10 * 3600 + 5 * 60 + 12) * 1_000_000_000
 
 

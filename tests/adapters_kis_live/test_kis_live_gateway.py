@@ -140,6 +140,45 @@ def test_market_data_is_registered_within_each_of_the_hours(tmp_path):
     check(tmp_path, body)
 
 
+def test_hours_are_waited_for_and_never_come_after_the_last(tmp_path):
+    async def body(one):
+        gateway = gateway_of(one, [CODE], hours=[Hours(at(-60), at(-50)), Hours(at(15), at(25))])
+        await gateway.hours_begin()
+        assert at(15) <= gateway.market_ns() < at(25)
+        await gateway.hours_begin()
+        await gateway.hours_end()
+        assert gateway.market_ns() >= at(25)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await gateway.hours_begin()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await gateway.hours_end()
+
+    check(tmp_path, body, speed=20)
+
+
+def test_what_was_surely_heard_stands_still_while_nothing_comes(tmp_path):
+    async def body(one):
+        gateway = gateway_of(one, [CODE])
+        gateway.socket.want(TRADES, 0)
+        heard = []
+        gateway.listen(heard.append)
+        await gateway.open()
+        await until(lambda: len(heard) > 5)
+        one.arm("silent_socket", seconds=3_600)
+        await asyncio.sleep(0.05)
+        last = max(each.received_ns for each in heard)
+        first = gateway.surely_heard_ns()
+        await asyncio.sleep(0.1)
+        assert abs(gateway.surely_heard_ns() - first) < SECOND // 10
+        assert last - 2 * SECOND <= first < last
+        assert gateway.ago(5 * SECOND) > first
+        await gateway.close()
+
+    check(tmp_path, body)
+
+
 def test_waiting_for_a_market_time_takes_its_wall_time(tmp_path):
     class Faster(ServerClock):
         """A market five times as fast as the wall clock."""
