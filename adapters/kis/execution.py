@@ -15,9 +15,8 @@ from adapters.kis.backoff import delay_ns
 from adapters.kis.errors import (
     BadRecord,
     KisError,
-    NotSent,
+    LedgerBusy,
     OrderRefused,
-    RateRefused,
     Reauthenticate,
     RequestRefused,
     Retry,
@@ -65,8 +64,14 @@ CONFIRM_NS = 2 * SECOND
 """What KIS took and nobody confirmed in this time is looked up. Our own choice."""
 CLOSED_GRACE_NS = SECOND
 
-NOTHING_DONE = (NotSent, OrderRefused, RateRefused, Reauthenticate, RequestRefused, Stop)
-"""Errors after which an order is surely not placed; after all others its fate is asked."""
+NOTHING_DONE = (OrderRefused, Reauthenticate, RequestRefused, Retry, Stop)
+"""Errors after which an order is surely not placed; after all others its fate is asked. What may
+be tried again was refused at the door, or had no token to go with."""
+
+
+def nothing_was_done(error: BaseException) -> bool:
+    """Tell whether an order is surely not placed after an error; the ledger may have it."""
+    return isinstance(error, NOTHING_DONE) and not isinstance(error, LedgerBusy)
 
 
 class OrderListener(Protocol):
@@ -283,10 +288,11 @@ class KisOrders:
     async def _send(self, order_id: str, request: Request) -> None:
         try:
             placed = replies.placed(await self._gateway.http.ask(request))
-        except NOTHING_DONE as error:
-            self._tell(self.book.refused(order_id, str(error)))
         # Whatever ended the wait, a cancelled task too: the request may have reached KIS.
         except BaseException as error:
+            if nothing_was_done(error):
+                self._tell(self.book.refused(order_id, str(error)))
+                return
             self._tell(self.book.reply_lost(order_id, self._gateway.moment()))
             if not isinstance(error, KisError):
                 raise
@@ -352,7 +358,8 @@ class KisOrders:
         if isinstance(error, Retry) and cancel.tries_left:
             limits, jitter = self._gateway.config.limits, self._gateway.timing.jitter_ppm()
             attempt = CANCEL_TRIES - cancel.tries_left - 1
-            await self._gateway.timing.sleep_ns(delay_ns(limits, attempt, jitter))
+            wait_ns = max(delay_ns(limits, attempt, jitter), error.wait_ns)
+            await self._gateway.timing.sleep_ns(wait_ns)
         else:
             await self._await_change(order)
             cancel.is_over = cancel.is_over or order.state in ENDED
@@ -401,12 +408,12 @@ class KisOrders:
         self.book.changing(order_id, change, self._gateway.moment(), price=price)
         try:
             placed = replies.placed(await self._gateway.http.ask(request))
-        except NOTHING_DONE as error:
-            moment = self._gateway.moment()
-            self._tell(self.book.change_refused(order_id, str(error), moment), error)
-            return error
         # As in _send.
         except BaseException as error:
+            if isinstance(error, KisError) and nothing_was_done(error):
+                moment = self._gateway.moment()
+                self._tell(self.book.change_refused(order_id, str(error), moment), error)
+                return error
             self._tell(self.book.change_lost(order_id, self._gateway.moment()))
             if not isinstance(error, KisError):
                 raise

@@ -401,6 +401,20 @@ def test_an_expired_token_is_replaced_and_the_order_sent_once(tmp_path):
     run(tmp_path, body)
 
 
+def test_without_a_token_an_order_is_surely_not_placed_and_a_cancel_waits_for_one(tmp_path):
+    async def body(one):
+        await one.orders.submit("A", spec())
+        one.arm("token_expiry")
+        await one.orders.submit("B", spec(price=9_800))
+        assert one.told.story("B") == ["rejected"]  # a second token within a minute is refused
+        await one.orders.cancel("A")
+        await both_books(one)
+        assert one.told.story("A") == ["accepted", "canceled"]
+        assert one.seen.requests["order-rvsecncl"] == 1
+
+    run(tmp_path, body)
+
+
 # --- the list ------------------------------------------------------------------------------------
 
 

@@ -2,11 +2,15 @@
 
 import asyncio
 import random
+from collections import Counter
 
 import pytest
 from kis_desk import run, spec
+from kis_node import run_node
 from live_kis import SECOND
-from nautilus_trader.model import OrderSide
+from nautilus_trader.model import ClientOrderId, OrderFilled, OrderSide, Price, TimeInForce
+
+from adapters.kis.order_events import Filled
 
 FAULTS = (
     ("lost_reply", {"match": "order"}),
@@ -27,6 +31,10 @@ FAULTS = (
     ("dropped_socket", {}),
     ("silent_socket", {"seconds": 70}),
     ("lost_ack", {"match": "H0STCNI0"}),
+    ("widened_frame", {"match": "H0STCNI0"}),
+    ("narrowed_frame", {"match": "H0STCNI0"}),
+    ("no_pingpong", {"count": 3}),
+    ("token_expiry", {}),
 )
 NUMBERS = {
     "request_timeout_ns": 10 * SECOND,
@@ -37,10 +45,11 @@ NUMBERS = {
 
 
 class Storm:
-    """Does random things at one desk; the same seed does the same."""
+    """Does random things at one desk, over ``orders``; the same seed does the same."""
 
     def __init__(self, one, seed):
         self.one = one
+        self.orders = one.orders
         self.chance = random.Random(seed)  # noqa: S311 - chance of a test
         self.sent = 0
         self.work = []
@@ -53,24 +62,33 @@ class Storm:
             price += 20
         order = spec(self.chance.randint(1, 9), price, side, kind)
         self.sent += 1
-        self.work.append(self.one.orders.submit(f"O{self.sent}", order))
+        self.send(f"O{self.sent}", order)
+
+    def send(self, order_id, order):
+        self.work.append(self.orders.submit(order_id, order))
+
+    def take_back(self, order_id):
+        self.work.append(self.orders.cancel(order_id))
+
+    def move(self, order, price):
+        self.work.append(self.orders.amend(order.order_id, order.quantity, price))
 
     def _pick(self):
-        live = [order.order_id for order in self.one.orders.book.live]
+        live = [order.order_id for order in self.orders.book.live]
         return self.chance.choice(live) if live else None
 
     def cancel(self):
         order_id = self._pick()
         if order_id is not None:
-            self.work.append(self.one.orders.cancel(order_id))
+            self.take_back(order_id)
 
     def amend(self):
         order_id = self._pick()
         if order_id is not None:
-            order = self.one.orders.book.order(order_id)
+            order = self.orders.book.order(order_id)
             price = self.chance.choice([9_960, 9_970, 9_980])
             price += 50 * (order.spec.side is OrderSide.SELL)
-            self.work.append(self.one.orders.amend(order_id, order.quantity, price))
+            self.move(order, price)
 
     def trade(self):
         price = self.chance.choice([9_960, 9_980, 9_990, 10_000, 10_010, 10_030])
@@ -91,6 +109,56 @@ class Storm:
         self.one.server.venue.faults.armed.clear()
         async with asyncio.timeout(8):
             await asyncio.gather(*self.work)
+
+
+class NodeStorm(Storm):
+    """The same through a strategy of the engine."""
+
+    def send(self, order_id, order):
+        kinds = {"00": TimeInForce.DAY, "11": TimeInForce.IOC}
+        time_in_force = kinds[order.order_type]
+        self.one.limit(order.side, order.quantity, order.price, time_in_force=time_in_force)
+
+    def take_back(self, order_id):
+        order_id = ClientOrderId(order_id)
+        if not self.one.cache.order(order_id).is_pending_cancel:
+            self.one.trader.cancel_order(order_id)
+
+    def move(self, order, price):
+        order_id = ClientOrderId(order.order_id)
+        known = self.one.cache.order(order_id)
+        if not known.is_pending_cancel and known.price != Price.from_int(price):
+            self.one.trader.modify_order(order_id, price=Price.from_int(price))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_engine_and_kis_agree_after_a_storm(tmp_path, seed):
+    async def body(one):
+        storm = NodeStorm(one, seed)
+        await storm.blow(120)
+        await one.until(lambda: one.orders.is_registered, 8)
+        assert await one.client.wind_down()
+        one.told.fills = [each.fill for each in one.client.events.fills]
+        one.check_books()
+        heard = Counter()
+        for each in one.trader.events:
+            if isinstance(each, OrderFilled):
+                heard[each.trade_id.value] += int(each.last_qty.as_decimal())
+        strays = [each.event for each in one.strays if isinstance(each.event, Filled)]
+        heard.update({each.trade_id.value: each.quantity for each in strays})
+        assert heard == {each.trade_id.value: each.quantity for each in one.told.fills}
+        assert one.told.fills
+        for order in one.orders.book.live:
+            assert one.cache.order(ClientOrderId(order.order_id)).is_open
+        assert len(one.cache.orders_open()) == len(one.orders.book.live)
+
+    def after(one):
+        assert one.results[-1].mismatches == ()
+        assert one.results[-1].cash.unexplained_krw == 0
+        assert one.mismatches == []
+
+    settings = {"settle_timeout_ns": 200 * SECOND}
+    run_node(tmp_path, body, after=after, numbers=NUMBERS, settings=settings)
 
 
 @pytest.mark.parametrize("seed", range(4))
