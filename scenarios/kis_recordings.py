@@ -27,6 +27,7 @@ from adapters.kis.frames import Decoder, Frame
 from adapters.kis.reading import BOOK, TRADES, FrameReader, Reading
 from adapters.kis.ticks import Seconds, Trades, seoul_day
 from catalog.book import DepthSnapshot
+from catalog.ingest.bars import SEOUL_NS
 from catalog.ingest.frames import SORTED_BYTES, SOURCE_MARK, STAND_IN
 from catalog.ingest.instruments import Grid
 from catalog.ingest.receive_times import received_in, time_ns
@@ -35,6 +36,7 @@ from catalog.ingest.recordings import Recorded, lines_of
 from catalog.store import Import
 from strategies.errors import BadInput
 from strategies.markets import krx
+from strategies.markets.sessions import DAY_NS
 from strategies.ports import StreamKind
 
 type OnBytes = Callable[[int], None]
@@ -182,7 +184,8 @@ class Shares(dict[str, InstrumentId]):
 
 
 type _Rows = RowStream | DepthStream
-type _Key = tuple[InstrumentId, str]
+type _Key = tuple[InstrumentId, str, int]
+"""Instrument, what is told of it, and the day in Seoul: days apart must not cover those between."""
 
 
 class _Reading:
@@ -287,11 +290,12 @@ class _Reading:
             self._unreadable.append(f"line {kept.line}: {str(value).rstrip('.')}")
 
     def _add(self, instrument_id: InstrumentId, name: str, row: tuple[Any, ...]) -> None:
-        stream = self._streams.get((instrument_id, name))
+        key = (instrument_id, name, _day_number(row[-1]))
+        stream = self._streams.get(key)
         if stream is None:
             kind = StreamKind.TRADES if name == "trades" else StreamKind.QUOTES
             stream = RowStream(kind, self._batch.open(kind, str(instrument_id)))
-            self._streams[instrument_id, name] = stream
+            self._streams[key] = stream
         if isinstance(stream, RowStream):
             stream.add(row)
             self._waiting += 1
@@ -302,7 +306,7 @@ class _Reading:
         if bids and asks and depth.bids[0].price.raw >= depth.asks[0].price.raw:
             self._counts["crossed"] += 1
             return
-        key = (depth.instrument_id, "book")
+        key = (depth.instrument_id, "book", _day_number(depth.ts_init))
         stream = self._streams.get(key)
         if not isinstance(stream, DepthStream):
             kind = StreamKind.DELTAS
@@ -331,7 +335,7 @@ class _Reading:
         if self._counts["stand-in"]:
             done.notes.append(STAND_IN)
             source = f"{source} ({SOURCE_MARK})"
-        for instrument_id in dict.fromkeys(each for each, _ in self._streams):
+        for instrument_id in dict.fromkeys(each for each, _, _ in self._streams):
             streams = [stream for key, stream in self._streams.items() if key[0] == instrument_id]
             for stream in streams:
                 stream.finish()
@@ -345,10 +349,10 @@ class _Reading:
         return done
 
     def _choose_quotes(self) -> None:
-        """Take quotes of trade frames only for shares whose books were not recorded."""
-        for instrument_id, name in list(self._streams):
-            if name == "quotes of trades" and (instrument_id, "quotes") in self._streams:
-                self._streams.pop((instrument_id, name)).writer.discard()
+        """Take quotes of trade frames only for days of a share whose books were not recorded."""
+        for instrument_id, name, day in list(self._streams):
+            if name == "quotes of trades" and (instrument_id, "quotes", day) in self._streams:
+                self._streams.pop((instrument_id, name, day)).writer.discard()
 
     def _mixed(self, instrument_id: InstrumentId) -> Iterator[str]:
         known = self._batch.instrument(instrument_id)
@@ -382,6 +386,11 @@ class _Reading:
             )
         if counts["moved"]:
             yield f"{counts['moved']:,} frames received before the line above, moved up to it"
+
+
+def _day_number(ts_ns: int) -> int:
+    """Return the number of a day in Seoul."""
+    return (ts_ns + SEOUL_NS) // DAY_NS
 
 
 def _trade_row(tick: TradeTick) -> tuple[Any, ...]:

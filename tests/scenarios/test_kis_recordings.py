@@ -199,6 +199,19 @@ def test_quotes_of_trades_count_where_no_book_was_recorded(tmp_path: Path) -> No
     assert counts(tmp_path / "both")[StreamKind.QUOTES] == 2
 
 
+def test_days_apart_leave_those_between_free(tmp_path: Path) -> None:
+    day_ns = 86_400 * 10**9
+    lines = [f"{RECEIVED + shift * day_ns} {sent.TRADE}" for shift in (0, 3)]
+    load(tmp_path, *lines, f"{RECEIVED + 3 * day_ns} {sent.BOOK}")
+    (trades,) = [
+        info for info in Store(tmp_path / "catalog").streams() if info.kind is StreamKind.TRADES
+    ]
+    assert (trades.files, trades.rows) == (2, 2)
+    assert counts(tmp_path)[StreamKind.QUOTES] == 2  # of a trade, and of the book on its day
+    load(tmp_path, f"{RECEIVED + day_ns} {sent.TRADE}", name="between.txt")
+    assert counts(tmp_path)[StreamKind.TRADES] == 3
+
+
 def test_crossed_books_of_an_auction_are_left_out(tmp_path: Path) -> None:
     fields = sent.BOOK[15:].split("^")
     crossed = edited(sent.BOOK, bidp1=fields[BOOK.index("askp1")], hour_cls_code="A")

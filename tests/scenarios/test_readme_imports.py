@@ -154,7 +154,7 @@ def folder_of(command: list[str]) -> str:
 
 def test_each_folder_of_market_data_has_one_command() -> None:
     assert [folder_of(command) for command in commands()] == [
-        *("bars", "binance_ws", "binance_quality", "binance_frames", "dumps", "kis"),
+        *("bars", "binance_frames", "binance_ws", "binance_quality", "dumps", "kis"),
         *("krx/daily", "krx/005930_5m", "krx/cross_section"),
     ]
 
