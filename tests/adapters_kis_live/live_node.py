@@ -115,6 +115,11 @@ class Node:
                     raise AssertionError(f"the node ended: {self.failures} {self.one.said}")
                 await asyncio.sleep(0.005)
 
+    def unsettled(self) -> list:
+        """Return the gaps that the client still asks about."""
+        symbols = self.client._gaps._symbols.values()
+        return [gap for symbol in symbols for gap in symbol.gaps]
+
     def is_held(self, slots: int):
         return lambda: len(self.gateway.socket.held) == slots
 
@@ -130,6 +135,17 @@ def gateway_of(one: Live, codes, hours=ALL_DAY, failed=None) -> KisGateway:
         failed=failed or (lambda error: None),
         timing=one.fast.timing(),
     )
+
+
+class Kept(KisDataFactory):
+    """Keeps the client it builds, for a look inside."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    def create(self, **parts):
+        self.node.client = KisDataFactory.create(**parts)
+        return self.node.client
 
 
 @asynccontextmanager
@@ -166,7 +182,7 @@ async def running(node: Node, config: KisDataConfig):
     )
     built = (
         LiveNodeBuilder.from_config("KIS-TEST", settings)
-        .add_data_client("KIS", KisDataFactory(), config)
+        .add_data_client("KIS", Kept(node), config)
         .build()
     )
     handle, node.cache = built.handle(), built.cache

@@ -1,6 +1,7 @@
 """The data client in a live node under stress: full slots, bursts, silence, tokens that end."""
 
 import asyncio
+import random
 
 import pytest
 from live_node import bars, iid, noded, quotes, status, trades
@@ -17,6 +18,7 @@ from strategies.messages import Provenance
 from kis_market import CODE, at, quote, trade  # isort: skip - found on the path of live_kis
 
 SECOND = 1_000_000_000
+MISSING = Provenance.MISSING
 CODES = tuple(f"9900{i:02d}" for i in range(1, 42))
 TICKING = [quote(1), *(trade(second, 10_000, 5) for second in range(2, 900))]
 QUOTING = [quote(second, 9_990 - second % 3 * 10, 10_030) for second in range(2, 900)]
@@ -145,3 +147,42 @@ def test_all_streams_come_back_after_a_break(tmp_path, kind):
     arm = [("lost_ack", {"match": CODE})] if kind == "lost_ack" else []
     wants = [trades(), quotes(), status()]
     check(tmp_path, body, wants, *TICKING, *QUOTING, arm=arm, speed=80)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_through_any_faults_every_share_is_streamed_repaired_or_missing(tmp_path, seed):
+    """The running volume of the day says how many shares there were between first and last."""
+    chance = random.Random(seed)  # noqa: S311 - a storm that can be repeated, no secret
+    kinds = ["lost_frame", "malformed_frame", "truncated_frame", "dropped_socket", "token_expiry"]
+
+    async def body(node):
+        await node.until(lambda: node.actor.of(TradeTick))
+        for _ in range(12):
+            kind = chance.choice(kinds)
+            more = {"count": chance.randint(1, 4)} if kind.endswith("frame") else {}
+            node.one.arm(kind, match="H0STCNT0", **more)
+            await asyncio.sleep(chance.uniform(0.02, 0.15))
+        node.one.server.venue.faults.armed.clear()
+        await node.until(node.is_held(1))
+        seen = len(node.actor.of(TradeTick))
+        await node.until(lambda: len(node.actor.of(TradeTick)) > seen + 3)
+        await node.until(lambda: not node.unsettled())
+        live = node.actor.of(TradeTick)
+        ids = [tick.trade_id.value for tick in live]
+        repaired = [tick for gap in node.gaps for tick in gap.trades]
+        assert len(set(ids)) == len(ids)
+        assert not set(ids) & {tick.trade_id.value for tick in repaired}
+        lost = sum(gap.missing_quantity for gap in node.gaps if gap.provenance is MISSING)
+        streamed = sum(int(tick.size.as_decimal()) for tick in live)
+        found = sum(int(tick.size.as_decimal()) for tick in repaired)
+        first = int(ids[0].split("-")[1]) - int(live[0].size.as_decimal())
+        assert streamed + found + lost == int(ids[-1].split("-")[1]) - first
+        assert found > 0
+        times = [tick.ts_event for tick in live]
+        assert times == sorted(times)
+        assert not node.failures
+
+    numbers = {"backoff_first_ns": 2 * SECOND, "connects": 100}
+    limits = {"requests_per_s": 1_000, "stale_hold_s": 1}
+    tape = [quote(1), *(trade(second, 10_000, 1 + second % 7) for second in range(2, 900))]
+    check(tmp_path, body, [trades()], *tape, now=-5, speed=60, numbers=numbers, limits=limits)
