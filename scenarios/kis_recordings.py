@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from adapters.kis.reading import BOOK, TRADES, FrameReader, Reading
 from adapters.kis.ticks import Seconds, Trades, seoul_day
 from catalog.book import DepthSnapshot
 from catalog.ingest.bars import SEOUL_NS
-from catalog.ingest.frames import SORTED_BYTES, SOURCE_MARK, STAND_IN
+from catalog.ingest.frames import SORTED_BYTES, SOURCE_MARK, STAND_IN, begins_array, values_of
 from catalog.ingest.instruments import Grid
 from catalog.ingest.receive_times import received_in, time_ns
 from catalog.ingest.recorded_rows import DepthStream, RowStream, close_streams
@@ -42,6 +43,7 @@ from strategies.ports import StreamKind
 type OnBytes = Callable[[int], None]
 
 _HEAD_BYTES = 65_536
+_LOOKED_AT = 64
 FRAME = re.compile(r"[01]\|(H0[A-Z0-9]{6})\|\d{1,4}\|")
 _STAMPED = re.compile(r"\[?([0-9][0-9T:.+\-Z]*?)\]?[:,]?\s+(?=[01]\||\{)")
 _CODE = re.compile(r"[0-9A-Z]{6}")
@@ -63,6 +65,11 @@ class Kept:
     received: int | None
     day: str | None
 
+    @property
+    def is_frame(self) -> bool:
+        """Say whether the message is a data frame of KIS."""
+        return FRAME.match(self.text) is not None
+
 
 class KisRecordings:
     """The form of KIS recordings, for the importer; ``day`` dates book frames that tell none."""
@@ -73,12 +80,14 @@ class KisRecordings:
     def reads(self, path: Path) -> bool:
         """Say whether a file keeps frames of KIS: one of its first lines does."""
         try:
-            lines = lines_of(path, lambda _read: None, _HEAD_BYTES)
-            head = [next(lines, b"")[:_HEAD_BYTES] for _ in range(64)]
+            if begins_array(path):
+                values = islice(values_of(path, block=_HEAD_BYTES), _LOOKED_AT)
+                return any(_from_value(*each).is_frame for each in values)
+            lines = islice(lines_of(path, lambda _read: None, _HEAD_BYTES), _LOOKED_AT)
+            kept = (_kept(number, line[:_HEAD_BYTES]) for number, line in enumerate(lines, 1))
+            return any(each is not None and each.is_frame for each in kept)
         except BadInput:
             return False
-        kept = (_kept(number, line) for number, line in enumerate(head, 1) if b"|" in line)
-        return any(each is not None and FRAME.match(each.text) for each in kept)
 
     def read(self, batch: Import, path: Path, on_bytes: OnBytes) -> Recorded:
         """Read one file into an import. Raises BadInput where nothing in it can be imported."""
@@ -97,7 +106,14 @@ class KisRecordings:
 
 
 def kept_in(path: Path, on_bytes: OnBytes = lambda _read: None) -> Iterator[Kept]:
-    """Yield the messages of a file: a frame a line, alone, behind its time or in a JSON record."""
+    """Yield the messages of a file: a frame a line, alone, behind its time or in a JSON record.
+
+    Records may also stand in one array.
+    """
+    if begins_array(path):
+        for number, value in values_of(path, on_bytes):
+            yield _from_value(number, value)
+        return
     for number, line in enumerate(lines_of(path, on_bytes), 1):
         if (kept := _kept(number, line)) is not None:
             yield kept
@@ -116,12 +132,18 @@ def _kept(number: int, line: bytes) -> Kept | None:
 
 def _from_record(number: int, text: str) -> Kept:
     try:
-        record = orjson.loads(text)
+        return _from_value(number, orjson.loads(text))
     except orjson.JSONDecodeError:
         return Kept(number, text, None, None)
+
+
+def _from_value(number: int, record: Any) -> Kept:
+    """Return the message in a JSON value: a record that keeps it, or an answer of KIS itself."""
+    if not isinstance(record, dict):
+        return Kept(number, str(record), None, None)
     kept = next((record[name] for name in _KEPT_IN if isinstance(record.get(name), str)), None)
     if kept is None:
-        return Kept(number, text, None, None)
+        return Kept(number, "{" if "header" in record else str(record), None, None)
     tr_id, count = record.get("tr_id"), record.get("count", 1)
     if isinstance(tr_id, str) and "|" not in kept and isinstance(count, int):
         kept = f"0|{tr_id}|{count:03d}|{kept}"  # kept without its envelope

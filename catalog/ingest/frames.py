@@ -8,6 +8,7 @@ its kind.
 
 import codecs
 import json
+import re
 import zipfile
 import zlib
 from collections import Counter
@@ -46,6 +47,7 @@ SORTED_BYTES = 32 << 20
 """A file whose frames are not in order of time is sorted in memory up to this size."""
 
 _BLOCK = 1 << 20
+_ARRAY = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[\s*[{\[\"]")
 _KEPT_IN = ("frame", "raw", "message", "msg", "data")
 _LOOKED_AT = 20
 
@@ -65,6 +67,15 @@ def _is_frame(frame: Frame) -> bool:
     event = frame.get("e")
     streamed = isinstance(frame.get("stream"), str) and "data" in frame
     return isinstance(event, str) or streamed or "lastUpdateId" in frame or bool(bare_name(frame))
+
+
+def begins_array(path: Path) -> bool:
+    """Say whether a file begins with a JSON array."""
+    try:
+        with unpacked(path) as (file, _):
+            return _ARRAY.match(file.peek(64)[:64]) is not None
+    except (BadInput, OSError, EOFError, zlib.error, zipfile.BadZipFile):
+        return False
 
 
 def values_of(

@@ -26,7 +26,7 @@ from catalog.ingest.indices import import_index, index_id_of
 from catalog.ingest.instruments import INDEX_VENUE, Grid, instrument_id_for, parse_id
 from catalog.ingest.large_tables import import_large, is_large
 from catalog.ingest.listings import import_listings, is_listing
-from catalog.ingest.mapping import NoMarketData, check_priced
+from catalog.ingest.mapping import NoMarketData, check_priced, check_traded
 from catalog.ingest.naming import Names
 from catalog.ingest.recorded_csv import import_recorded_csv, is_recorded_csv
 from catalog.ingest.recordings import (
@@ -264,6 +264,8 @@ def _import(
         index = import_index(batch, path, index_id, zone, options.sessions_of)
         return FileReport(path, Kind.INDEX, index.rows, 0, index.notes)
     check_priced(read_first_names(path), path)
+    if options.instrument is None:
+        check_traded(path)
     return _candles(batch, path, options, on_bytes)
 
 

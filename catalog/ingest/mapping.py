@@ -30,6 +30,15 @@ FACTORS = frozenset(
 )
 """Columns of published factor returns: excess returns of portfolios, the riskless rate."""
 
+_UNTRADED = re.compile(r"-(mark|index|premiumIndex|funding_rate)\.[a-z]+(?:\.gz)?$")
+_UNTRADED_WORDS = {
+    "mark": "mark prices",
+    "index": "index prices",
+    "premiumIndex": "premiums",
+    "funding_rate": "funding rates",
+}
+"""Endings of names that tools give to candles of perpetuals beside those of trades."""
+
 _SHOWN = 8
 _RENAME = "rename them to timestamp, open, high, low, close, volume"
 _NOISE = re.compile(r"[\s_().\-]+")
@@ -68,6 +77,13 @@ class NoMarketData(BadInput):
         self.why = why
 
 
+def check_traded(path: Path) -> None:
+    """Raise NoMarketData where a file's name says that its candles are not of trades."""
+    if match := _UNTRADED.search(path.name):
+        why = f"holds candles of {_UNTRADED_WORDS[match[1]]}, not of trades"
+        raise NoMarketData(path, why, "import the candles of its trades")
+
+
 def check_priced(names: Sequence[str], path: Path) -> None:
     """Raise NoMarketData where a table with these columns cannot be one of candles."""
     meanings = {_MEANINGS.get(plain(name)) for name in names}
@@ -80,7 +96,7 @@ def check_priced(names: Sequence[str], path: Path) -> None:
     missing = [meaning for meaning in NAMES if meaning not in meanings]
     shown = ", ".join(names[:_SHOWN]) + (", ..." if names[_SHOWN:] else "")
     why = f"has no column that means {', '.join(missing)} (columns: {shown})"
-    raise NoMarketData(path, why, _RENAME)
+    raise NoMarketData(path, why, f"{_RENAME}, or take it as an index: --instrument NAME.INDEX")
 
 
 def plain(name: str) -> str:

@@ -135,6 +135,34 @@ def test_names_that_are_certain(name: str, perpetual: bool | None, instrument: s
     assert str(instrument_id_for(Path(name), None, perpetual=perpetual)) == instrument
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("BTC_USDT_USDT-8h-funding_rate.csv", "holds candles of funding rates, not of trades"),
+        ("BTC_USDT_USDT-1h-mark.csv", "holds candles of mark prices, not of trades"),
+    ],
+)
+def test_candles_that_are_not_of_trades_are_left_out(
+    tmp_path: Path, mixed: Path, name: str, words: str
+) -> None:
+    (mixed / name).write_text(CANDLES)
+    _, report = load(tmp_path / "c", mixed, names=("perp-*=BTCUSDT-PERP.BINANCE",))
+    assert left_out(report)[name] == words
+    with pytest.raises(BadInput, match=words):
+        load(tmp_path / "d", mixed / name)
+
+
+def test_a_table_of_values_is_an_index_where_its_pattern_says_so(
+    tmp_path: Path, mixed: Path
+) -> None:
+    (mixed / "gold.csv").write_text("Date,usd\n2024-01-02,2060.5\n")
+    with pytest.raises(BadInput, match=r"take it as an index: --instrument NAME\.INDEX"):
+        load(tmp_path / "c", mixed / "gold.csv")
+    names = ("perp-*=BTCUSDT-PERP.BINANCE", "gold*=GOLD.INDEX")
+    store, _ = load(tmp_path / "c", mixed, names=names)
+    assert "GOLD.INDEX-1-DAY-LAST-EXTERNAL" in [info.topic for info in store.streams()]
+
+
 @pytest.mark.parametrize("name", ["btcusdt_1h.csv", "prices.csv", "btc-perp-2021_1m.csv"])
 def test_names_that_are_not(name: str) -> None:
     with pytest.raises(BadInput, match="does not tell the instrument"):

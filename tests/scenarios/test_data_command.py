@@ -166,3 +166,28 @@ def test_check_ends_with_1_where_an_error_is_found(
     assert main(["data", "import", str(good)]) == 0
     assert main(["data", "check"]) == 0
     assert "1 stream checked: 0 errors" in capsys.readouterr().out
+
+
+def test_a_folder_is_named_by_pattern_and_says_what_it_leaves_out(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    for name in ("a-perp.csv", "b-perp.csv"):
+        (folder / name).write_text(CSV)
+    (folder / "factors.csv").write_text("Date,Mkt-RF,SMB\n202401,1.5,-2\n")
+    names = ("--instrument", "a-*=BTCUSDT-PERP.BINANCE", "--instrument", "b-*=ETHUSDT-PERP.BINANCE")
+    values = as_json(capsys, "import", str(folder), *names)
+    assert [stream["topic"].split("-1-")[0] for stream in values["streams"]] == [
+        "BTCUSDT-PERP.BINANCE",
+        "ETHUSDT-PERP.BINANCE",
+    ]
+    assert {Path(each["path"]).name: each["kind"] for each in values["files"]} == {
+        "a-perp.csv": "bars",
+        "b-perp.csv": "bars",
+        "factors.csv": "left out",
+    }
+    assert as_json(capsys, "check")["errors"] == 0
+    assert main(["data", "import", str(folder), *names]) == 0
+    shown = capsys.readouterr().out
+    assert "factors.csv: left out: holds factor returns (Mkt-RF, SMB), no prices" in shown

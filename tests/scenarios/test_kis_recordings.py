@@ -199,6 +199,20 @@ def test_quotes_of_trades_count_where_no_book_was_recorded(tmp_path: Path) -> No
     assert counts(tmp_path / "both")[StreamKind.QUOTES] == 2
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+def test_records_may_stand_in_an_array(tmp_path: Path, indent: int | None) -> None:
+    records = [
+        {"frame": sent.TRADE, "received_ns": RECEIVED},
+        {"frame": sent.BOOK, "received_ns": RECEIVED},
+        {"header": {"tr_id": "PINGPONG"}},
+        7,
+    ]
+    _, report = load(tmp_path, json.dumps(records, indent=indent))
+    assert counts(tmp_path)[StreamKind.TRADES] == 1
+    assert report.frames == 4
+    assert any("1 frames or records cannot be read" in note for note in report.notes)
+
+
 def test_days_apart_leave_those_between_free(tmp_path: Path) -> None:
     day_ns = 86_400 * 10**9
     lines = [f"{RECEIVED + shift * day_ns} {sent.TRADE}" for shift in (0, 3)]
