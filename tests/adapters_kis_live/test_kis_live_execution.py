@@ -372,7 +372,7 @@ def test_what_is_filled_while_nothing_is_heard_is_told_by_the_list(tmp_path, fau
         await both_books(one)
         assert sum(each.quantity for each in one.told.fills) == 6
 
-    run(tmp_path, body)
+    run(tmp_path, body, speed=100.0)
 
 
 def test_a_notice_whose_key_never_comes_is_made_up_for_by_the_list(tmp_path):
