@@ -186,9 +186,9 @@ class KisExecution(ExecutionClient):
         if self._comparing is not None:
             self._comparing.cancel()
         is_settled = await self.orders.finish(self._settings.settle_timeout_ns)
-        if is_settled:
+        if is_settled and not self.reconciler.agrees:
             await self._compare_last()
-        else:
+        if not is_settled:
             self._gateway.say(
                 "The node stops before KIS has told the fate of every order: look them up before "
                 "the next start."

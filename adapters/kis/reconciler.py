@@ -48,6 +48,7 @@ class Reconciler:
         self._tell = tell
         self._every_ns = every_ns
         self._ours = Trades()
+        self._agreed: Trades | None = None
         self._baseline: Baseline | None = None
         self._lock = asyncio.Lock()
         self._woken = asyncio.Event()
@@ -63,6 +64,11 @@ class Reconciler:
         """Compare soon, as after a reconnect."""
         self._is_wanted = True
         self._woken.set()
+
+    @property
+    def agrees(self) -> bool:
+        """Tell whether the account agreed with the fills, and nothing was filled since."""
+        return self._agreed == self._ours and not self._orders.open_ids
 
     async def begin(self) -> None:
         """Read what all later comparisons start from, and tell of it. Raises what KIS answers.
@@ -99,6 +105,7 @@ class Reconciler:
                 await self._gateway.timing.sleep_ns(LEDGER_LAG_NS)
             if not is_settled:
                 result = replace(result, mismatches=(), settled=False)
+            self._agreed = self._ours if is_settled and not result.mismatches else None
             self._tell(account, result)
             return result
 
