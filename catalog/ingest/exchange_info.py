@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from nautilus_trader.model import InstrumentId
+from nautilus_trader.model import CryptoPerpetual, CurrencyPair, InstrumentId
 
 from catalog.ingest.recordings import Market, instrument_id_of, is_answers, lines_of
+from catalog.store import Instrument
 from catalog.unpacked import unpacked
 from strategies.errors import BadInput
 from strategies.markets.binance import Steps
@@ -45,6 +46,14 @@ def read_listed(path: Path) -> dict[InstrumentId, Steps]:
             if steps is not None and market is not None:
                 found[instrument_id_of(str(row["symbol"]), market)] = steps
     return found
+
+
+def has_steps(instrument: Instrument, steps: Steps) -> bool:
+    """Say whether an instrument lies on these steps."""
+    if not isinstance(instrument, CryptoPerpetual | CurrencyPair):
+        return False
+    own = instrument.price_increment, instrument.size_increment
+    return [each.as_decimal() for each in own] == [Decimal(steps.price), Decimal(steps.size)]
 
 
 def _answers(path: Path) -> Iterator[dict[str, Any]]:

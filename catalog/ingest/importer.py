@@ -19,7 +19,7 @@ from catalog.ingest.candles import (
     interval_text,
 )
 from catalog.ingest.dumps import Dump, DumpKind, dump_of, import_dump
-from catalog.ingest.exchange_info import is_exchange_info, read_listed
+from catalog.ingest.exchange_info import has_steps, is_exchange_info, read_listed
 from catalog.ingest.files import Found, find
 from catalog.ingest.frames import BareFrames, looks_like_frames
 from catalog.ingest.indices import import_index, index_id_of
@@ -41,9 +41,10 @@ from catalog.ingest.recordings import (
 )
 from catalog.ingest.tables import SUFFIXES, read_first_names, read_sheet
 from catalog.layout import instrument_of
-from catalog.store import Import, Store, WriteResult
+from catalog.store import Import, Instrument, Store, WriteResult
 from strategies.errors import BadInput
 from strategies.markets import krx
+from strategies.markets.binance import Steps
 
 type OnProgress = Callable[[int, int], None]
 
@@ -213,12 +214,21 @@ class _Beside:
             done = import_answers(batch, path, options.grid, taken)
             notes = () if self._listings[path] else tuple(done.notes)
             yield FileReport(path, Kind.RECORDING, done.rows, done.frames, notes)
-        used = {instrument_of(result.kind, result.topic) for result in batch.results}
+        topics = {instrument_of(result.kind, result.topic) for result in batch.results}
         for path, listed in self._listings.items():
             if listed:
-                count = len(used & listed.keys())
-                note = f"tick and lot steps of {count:,} instruments taken from its exchangeInfo"
-                yield FileReport(path, Kind.EXCHANGE_INFO, 0, 0, (note,))
+                known = [(batch.instrument(each), listed[each]) for each in topics & listed.keys()]
+                yield FileReport(path, Kind.EXCHANGE_INFO, 0, 0, tuple(_told(known)))
+
+
+def _told(listed: Sequence[tuple[Instrument | None, Steps]]) -> Iterator[str]:
+    """Tell how many instruments have the steps of an exchangeInfo, and which have others."""
+    own = [each for each, steps in listed if each is not None and not has_steps(each, steps)]
+    count = len(listed) - len(own)
+    yield f"tick and lot steps of {count:,} instruments taken from its exchangeInfo"
+    if own:
+        names = ", ".join(sorted(str(each.id) for each in own))
+        yield f"{names}: the catalog's own steps, or finer ones of the data, are kept"
 
 
 def _import_found(

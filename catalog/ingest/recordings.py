@@ -4,8 +4,8 @@ Rule: ``ts_init`` is the receive time. Where a line was received before the one 
 that was set back), it counts as received with the line above and is counted. ``ts_event`` is the
 venue's time (``T``, else ``E``; a spot bookTicker has none: the receive time), and may lie after
 ``ts_init`` where the local clock is behind. Depth becomes deltas from its snapshot on, in the
-order ``catalog.book.DepthSync`` gives it. A candle counts once it is finished, as a bar of its
-close.
+order ``catalog.book.DepthSync`` gives it. A candle counts once it is finished: a bar stamped at its
+close, like every bar of a catalog, so that it merges with those of dumps and of trades.
 """
 
 import gzip
@@ -43,6 +43,8 @@ _MICROS_FROM = 10**14
 
 _SPOT_DECIMALS = 8
 _NS_DIGITS = 19
+_WAITING_MOST = 1 << 19
+"""Frames of all symbols together that wait in memory."""
 _SYMBOL = re.compile(rb"[?&]symbol=([A-Z0-9_]+)")
 
 
@@ -99,6 +101,7 @@ class Recording:
         self._names: dict[bytes, str] = {}  # by stream address: each is looked at once
         self._candles: dict[tuple[str, str], int] = {}  # close of the last one taken
         self._skipped: Counter[str] = Counter()
+        self._buffered = 0
         self._back = 0
         self._last = 0
         self._frames = 0
@@ -185,8 +188,13 @@ class Recording:
             stream.add_snapshot(_READERS[name](data, received))
         else:
             stream.add(_READERS[name](data, received))
+        self._buffered += 1
         if stream.full():
             stream.flush()
+        if self._buffered >= _WAITING_MOST:
+            for each in self._streams.values():
+                each.flush()
+            self._buffered = 0
 
     @property
     def skipped(self) -> Counter[str]:
@@ -498,10 +506,11 @@ def _trade(data: Frame, received: int) -> tuple[Any, ...]:
     return data["p"], data["q"], data["m"], data["t"], venue_ns(data["T"]), received
 
 
-def _kline(data: Frame, received: int) -> tuple[Any, ...]:
+def _kline(data: Frame, _received: int) -> tuple[Any, ...]:
     candle = data["k"]
     prices = (candle[name] for name in "ohlc")
-    return *prices, candle["v"], venue_ns(candle["T"] + 1), received
+    close = venue_ns(candle["T"] + 1)
+    return *prices, candle["v"], close, close
 
 
 def _agg_trade(data: Frame, received: int) -> tuple[Any, ...]:

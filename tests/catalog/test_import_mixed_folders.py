@@ -236,3 +236,17 @@ def test_data_finer_than_the_exchange_info_keep_their_decimals(tmp_path: Path) -
     (folder / "exchangeInfo.json").write_text(exchange_info(symbol("PEPEUSDT", "0.05", "0.5")))
     store, _ = load(tmp_path / "c", folder)
     assert steps(store) == {"PEPEUSDT.BINANCE_SPOT": ("0.001", "0.5")}
+
+
+def test_the_catalogs_own_steps_are_kept_and_that_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "PEPE_USDT-1m.csv").write_text(CANDLES)
+    load(tmp_path / "c", folder)
+    (folder / "exchangeInfo.json").write_text(exchange_info(symbol("PEPEUSDT", "0.5", "5")))
+    store, report = load(tmp_path / "c", folder)
+    assert steps(store) == {"PEPEUSDT.BINANCE_SPOT": ("0.1", "1")}
+    assert info_report(report).notes == (
+        "tick and lot steps of 0 instruments taken from its exchangeInfo",
+        "PEPEUSDT.BINANCE_SPOT: the catalog's own steps, or finer ones of the data, are kept",
+    )

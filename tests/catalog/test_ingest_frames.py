@@ -137,8 +137,7 @@ def test_a_finished_candle_is_a_bar_of_its_close(tmp_path: Path) -> None:
     engine, report = load(tmp_path, lines(*frames))
     bars = engine.query_bars()
     assert {str(bar.bar_type): (bar.ts_event, bar.ts_init) for bar in bars} == {
-        f"SUSHIUSDT-PERP.BINANCE-{n}-MINUTE-LAST-EXTERNAL": (close * MS, (close + 5) * MS)
-        for n in (1, 5)
+        f"SUSHIUSDT-PERP.BINANCE-{n}-MINUTE-LAST-EXTERNAL": (close * MS, close * MS) for n in (1, 5)
     }
     assert (str(bars[0].open), str(bars[0].close), str(bars[0].volume)) == ("10.0", "10.2", "12.5")
     (note,) = [each for each in report.notes if each.startswith("frames left out")]
@@ -150,8 +149,24 @@ def test_a_recording_keeps_its_candles_too(tmp_path: Path) -> None:
     line = f"{(close + 9) * MS} {json.dumps(candle(close), separators=(',', ':'))}\n"
     engine, report = load(tmp_path, line, "r.ws")
     (bar,) = engine.query_bars()
-    assert (bar.ts_event, bar.ts_init) == (close * MS, (close + 9) * MS)
+    assert (bar.ts_event, bar.ts_init) == (close * MS, close * MS)
     assert report.rows == 1
+
+
+def test_recorded_candles_merge_with_those_of_a_dump(tmp_path: Path) -> None:
+    close = T0 // 60_000 * 60_000
+    load(tmp_path, lines(candle(close)), "r.jsonl")
+    dump = tmp_path / "SUSHIUSDT-1m-2024-08-08.csv"
+    rows = (
+        f"{close - 60_000},10.0,10.5,9.5,10.2,12.5,{close - 1},1,1,1,1,0",
+        f"{close},10.2,10.5,9.5,10.3,12.0,{close + 59_999},1,1,1,1,0",
+    )
+    dump.write_text("\n".join(rows) + "\n")
+    options = Options(market=Market.USDM)
+    report = import_files(
+        Store(tmp_path / "catalog"), [str(dump)], options, lambda _done, _total: None
+    )
+    assert [(result.rows, result.added) for result in report.results] == [(1, True), (1, False)]
 
 
 def test_frames_out_of_order_are_sorted_by_the_venues_time(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 import gzip
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from nautilus_trader.model import AggressorSide
 from nautilus_trader.persistence import ParquetDataCatalog
 
+from catalog.ingest import recordings
 from catalog.ingest.importer import FileReport, Options, import_files
 from catalog.ingest.recordings import Market
 from catalog.store import Store
@@ -185,3 +187,19 @@ def test_finer_sizes_than_the_catalog_knows_are_refused(tmp_path: Path) -> None:
     finer = SPOT_QUOTE.replace("3.78826000", "3.78826001")
     with pytest.raises(BadInput, match=r"sizes have up to 8 decimals, BTCUSDT\.BINANCE_SPOT has 5"):
         load(tmp_path, f"{R0 + 5} {finer}")
+
+
+def test_many_symbols_wait_in_bounded_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = [
+        f"{R0 + i} {(SPOT_TRADE % i).replace('BTCUSDT', f'S{i % 7}USDT')}" for i in range(200)
+    ]
+    whole, _ = load(tmp_path, *frames)
+    monkeypatch.setattr(recordings, "_WAITING_MOST", 16)
+    (tmp_path / "parts").mkdir()
+    parts, _ = load(tmp_path / "parts", *frames)
+    assert parts.query_trade_ticks() == whole.query_trade_ticks()
+    assert len(parts.query_trade_ticks()) == 200
+    paths = (tmp_path / "parts" / "catalog").glob("data/trades/S0USDT*/*.parquet")
+    assert pq.ParquetFile(next(paths)).num_row_groups > 5
