@@ -50,7 +50,7 @@ def _day(work: Path, *, is_full: bool) -> tuple[Any, Mapping[str, Any]]:
     faults = [*STREAMS, *REPLIES] if is_full else STREAMS[:2]
     until = () if is_full else ("--to", "2026-03-09T10:30:00+09:00")
     with venue(work, *options) as at:
-        run = start_run(work, at, scenario(work, step=4 if is_full else 1), *until)
+        run = start_run(work, at, scenario(work, step=40 if is_full else 1), *until)
         try:
             wait_for_orders(at, run, 5)
             arm_in_turn(at, run, faults)

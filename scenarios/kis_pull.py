@@ -75,7 +75,7 @@ def pull(args: argparse.Namespace, settings: Settings, screen: Screen) -> None:
     )
     config = read_config(environ, _limits(args.limit))
     work = BarPull(config, Store(settings.catalog), screen, wanted)
-    done = asyncio.run(work.run(settings.home / "tokens", environ))
+    done = asyncio.run(work.run(settings.kis_folder, environ))
     _show(done, args, time.perf_counter() - begun, screen)
 
 

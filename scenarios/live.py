@@ -107,8 +107,8 @@ class _Live:
             self._screen.warn,
             self._ending.fail,
         )
-        await kis.open()
         try:
+            await kis.open()
             universe = await self._universe(kis, window)
             stakes = kis.stakes()
             show_stakes(universe, stakes, self._screen)

@@ -4,6 +4,7 @@ Rule: the one place where a scenario and the adapter meet. Everything here is as
 begins; nothing of it changes an account.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,16 +16,19 @@ from nautilus_trader.model import Equity, InstrumentId
 
 from adapters.kis.account import AccountSnapshot, KisAccount
 from adapters.kis.config import KisConfig
+from adapters.kis.errors import ProtocolError, Retry
 from adapters.kis.gateway import Hours, KisGateway
 from adapters.kis.instruments import why_not_tradable
 from adapters.kis.limits import Servers
 from adapters.kis.masters import KisInstruments
 from scenarios.consent import Stakes
+from scenarios.findings import State
 from scenarios.live_universe import matched_codes, named_codes
-from scenarios.market_clock import VenueClock
+from scenarios.market_clock import VenueClock, is_loopback
 from scenarios.scenario import Scenario, parse_money
+from scenarios.venue_health import clock_finding, require_kis
 from scenarios.wiring import Universe
-from strategies.errors import BadInput
+from strategies.errors import BadInput, RunFailed
 from strategies.markets import krx
 from strategies.markets.facts import RAW_ONE
 from strategies.markets.sessions import Session
@@ -35,6 +39,7 @@ BEFORE_OPEN_NS = 30 * MINUTE_NS
 """Orders of the opening auction are taken from 08:30. Source: KRX, trading hours, 2026-11-20."""
 AFTER_CLOSE_NS = MINUTE_NS
 """The closing auction ends up to 30 s late and its prints come after that."""
+LOG_IN_S = 20
 NOTICES = 1
 """Registrations that fill notices take."""
 
@@ -85,8 +90,31 @@ class KisSide:
         self._money_krw = 0
 
     async def open(self) -> None:
-        """Open what asks KIS; the socket comes with the engine's clients."""
+        """Open what asks KIS and log in; the socket comes with the engine's clients.
+
+        Raises an error of the tree, BadInput or RunFailed that says what is wrong: address, keys,
+        clock or environment.
+        """
+        await self._check_clock()
         await self.gateway.open_requests()
+        try:
+            async with asyncio.timeout(LOG_IN_S):
+                await self.gateway.http.log_in()
+        except (Retry, ProtocolError, TimeoutError) as error:
+            await require_kis(self.config)  # says it better where this is not KIS at all
+            raise RunFailed(
+                f"KIS gave no token ({error or f'no answer within {LOG_IN_S} s'}): try again."
+            ) from error
+
+    async def _check_clock(self) -> None:
+        """Hold our clock against a real venue's: receive stamps and windows are ours."""
+        if is_loopback(self.config.rest_url):
+            return
+        found = await clock_finding(self.config)
+        if found.state is State.FAIL:
+            raise RunFailed(f"{found.what}: {found.found}; {found.advice}.")
+        if found.state is State.WARN:
+            self._say(f"{found.what}: {found.found}; {found.advice or 'look at the clock'}.")
 
     async def close(self) -> None:
         """Close the connection once the engine's clients have left."""

@@ -30,7 +30,7 @@ class Settings:
     @property
     def kis_folder(self) -> Path:
         """Where KIS's token and master files are kept between runs."""
-        return self.home / "kis"
+        return self.home / "tokens"
 
     @property
     def reports(self) -> Path:

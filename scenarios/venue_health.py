@@ -85,7 +85,7 @@ async def _examine(config: KisConfig, settings: Settings) -> list[Finding]:
         return [address]
     said: list[str] = []
     findings = [address, check_skew(probe)]
-    async with KisHttp(config, settings.home / "tokens", said.append) as http:
+    async with KisHttp(config, settings.kis_folder, said.append) as http:
         async for finding in _with_keys(http, config):
             findings.append(finding)
             if finding.state is not State.OK:
@@ -144,6 +144,11 @@ async def require_kis(config: KisConfig) -> None:
     finding = check_address(await _probe(config), config)
     if finding.state is not State.OK:
         raise RunFailed(f"{finding.found}: {finding.advice}.")
+
+
+async def clock_finding(config: KisConfig) -> Finding:
+    """Hold our clock against KIS's; no key is sent."""
+    return check_skew(await _probe(config))
 
 
 async def _probe(config: KisConfig, timing: Timing | None = None) -> Probe:

@@ -36,6 +36,13 @@ class NotBefore:
     at_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Queued[T]:
+    item: T
+    endpoint: Endpoint
+    since_ns: int
+
+
 _SPACED = frozenset({Group.OAUTH, Group.ACCOUNT})
 
 
@@ -45,7 +52,7 @@ class RequestBudget[T]:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._span_ns = limits.requests_window_ns + limits.requests_margin_ns
-        self._queues: dict[Priority, deque[tuple[T, Endpoint]]] = {
+        self._queues: dict[Priority, deque[_Queued[T]]] = {
             priority: deque() for priority in Priority
         }
         self._sent: list[Ticket] = []
@@ -63,14 +70,14 @@ class RequestBudget[T]:
         """Queue a request; False where the queue is full (orders are always taken)."""
         if len(self) >= self._limits.queue_length and not endpoint.priority.is_urgent:
             return False
-        self._queues[endpoint.priority].append((item, endpoint))
+        self._queues[endpoint.priority].append(_Queued(item, endpoint, self._now_ns))
         return True
 
     def withdraw(self, item: T) -> bool:
         """Take a request back that was not granted yet; False where it is not queued."""
         for queue in self._queues.values():
-            for place, (queued, _) in enumerate(queue):
-                if queued is item or queued == item:
+            for place, queued in enumerate(queue):
+                if queued.item is item or queued.item == item:
                     del queue[place]
                     return True
         return False
@@ -82,17 +89,33 @@ class RequestBudget[T]:
         """
         now = self._now_ns = max(self._now_ns, now_ns)
         earliest: int | None = None
-        for priority, queue in self._queues.items():
-            if not queue:
-                continue
-            item, endpoint = queue[0]
-            window = self._window_opens(priority, now)
+        is_overdue = self._is_overdue(now)
+        for priority in self._order(is_overdue=is_overdue):
+            queue = self._queues[priority]
+            endpoint = queue[0].endpoint
+            is_urgent = priority.is_urgent or (is_overdue and priority is Priority.ACCOUNT)
+            window = self._window_opens(now, is_urgent=is_urgent)
             at_ns = max(window, self._group_opens(endpoint.group, now))
             if at_ns <= now:
-                queue.popleft()
-                return Granted(item, endpoint, self._count(endpoint, now))
+                return Granted(queue.popleft().item, endpoint, self._count(endpoint, now))
             earliest = at_ns if earliest is None else min(earliest, at_ns)
         return None if earliest is None else NotBefore(earliest)
+
+    def _is_overdue(self, now: int) -> bool:
+        """Tell whether an account query waited too long, so that it goes before orders.
+
+        The order list settles unknown orders; they would never settle while new ones take every
+        turn.
+        """
+        waiting = self._queues[Priority.ACCOUNT]
+        return bool(waiting) and now - waiting[0].since_ns >= self._limits.account_patience_ns
+
+    def _order(self, *, is_overdue: bool) -> list[Priority]:
+        """Return the queues that hold something, the most urgent first."""
+        filled = [priority for priority, queue in self._queues.items() if queue]
+        if is_overdue:
+            filled.sort(key=lambda priority: priority is not Priority.ACCOUNT)
+        return filled
 
     def answered(self, ticket: Ticket, now_ns: int) -> None:
         """Take in that a request has reached KIS (or never will)."""
@@ -110,11 +133,11 @@ class RequestBudget[T]:
         for group in groups:
             self._held_until[group] = max(self._held_until.get(group, 0), until_ns)
 
-    def _window_opens(self, priority: Priority, now: int) -> int:
+    def _window_opens(self, now: int, *, is_urgent: bool) -> int:
         """Return when the window has room; others than orders leave some of it to them."""
         most = self._limits.requests
         opens = self._room_in(self._sent, most, now)
-        if priority.is_urgent:
+        if is_urgent:
             return opens
         if self._sent_ns is not None:
             opens = max(opens, self._sent_ns + self._limits.requests_spacing_ns)

@@ -89,6 +89,7 @@ TABLE: dict[str, Limit] = {
     ),
     "polling_requests": Limit(15, 1, "[U] 15 to 18 a second still see 3 % refused", "2026-09", _M),
     "account_spacing_ns": _same(1 * _S, "[U] account TRs about 1 a second", "2026-08", _R, 0),
+    "account_patience_ns": _same(3 * _S, "[S] then they go before orders", "2026-11-20", _A),
     "rate_wait_ns": _same(100 * _MS, "[N] retry at once, spaced 100 ms", "2026-04-20", _O),
     "ledger_wait_ns": _same(1 * _S, "[X] EGW00215", "2026-09-11", _R),
     "request_timeout_ns": _same(5 * _S, "[S]", "2026-11-20", _A),
@@ -158,6 +159,7 @@ class Limits:
     requests_spacing_ns: int
     polling_requests: int
     account_spacing_ns: int
+    account_patience_ns: int
     rate_wait_ns: int
     ledger_wait_ns: int
     request_timeout_ns: int

@@ -119,6 +119,16 @@ def test_no_delay_on_the_way_crowds_two_windows_into_one(delays_ms):
     assert busiest(arrivals, SECOND) <= REAL.requests
 
 
+def test_the_order_list_is_asked_however_many_orders_wait():
+    budget = RequestBudget(REAL)
+    for order in range(400):
+        budget.submit(order, requests.BUY)
+    budget.submit("list", requests.ORDERS)
+    granted = {item: at for at, item in drain(budget, 30 * SECOND)}
+    assert REAL.account_patience_ns <= granted["list"] <= REAL.account_patience_ns + 2 * SECOND
+    assert granted[399] > granted["list"]
+
+
 def test_account_queries_are_a_second_apart_and_let_others_pass():
     budget = RequestBudget(REAL)
     for item in ("balance", "orders"):
