@@ -97,7 +97,8 @@ class RequestBudget[T]:
             window = self._window_opens(now, is_urgent=is_urgent)
             at_ns = max(window, self._group_opens(endpoint.group, now))
             if at_ns <= now:
-                return Granted(queue.popleft().item, endpoint, self._count(endpoint, now))
+                ticket = self._count(endpoint, now, is_urgent=is_urgent)
+                return Granted(queue.popleft().item, endpoint, ticket)
             earliest = at_ns if earliest is None else min(earliest, at_ns)
         return None if earliest is None else NotBefore(earliest)
 
@@ -162,11 +163,11 @@ class RequestBudget[T]:
             opens = max(opens, self._last[group] + spacing)
         return opens
 
-    def _count(self, endpoint: Endpoint, now: int) -> Ticket:
+    def _count(self, endpoint: Endpoint, now: int, *, is_urgent: bool) -> Ticket:
         self.granted += 1
         ticket = Ticket(now + self._limits.requests_delay_ns)
         self._sent_ns = self._last[endpoint.group] = now
         self._sent.append(ticket)
-        if not endpoint.priority.is_urgent:
+        if not is_urgent:
             self._others.append(ticket)
         return ticket

@@ -194,7 +194,8 @@ class AnyTraffic(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.limits = replace(REAL, requests=5, polling_requests=3)
+        patience_ns = 3_600 * SECOND  # what is overdue has a test of its own
+        self.limits = replace(REAL, requests=5, polling_requests=3, account_patience_ns=patience_ns)
         self.budget = RequestBudget(self.limits)
         self.now = 0
         self.number = 0
