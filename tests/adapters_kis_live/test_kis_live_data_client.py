@@ -50,7 +50,7 @@ def played(ticks):
 
 def test_trades_quotes_and_depth_come_once_and_in_order(tmp_path):
     async def body(node):
-        await node.until(lambda: len(node.actor.of(TradeTick)) > 40)
+        await node.until(lambda: len(node.actor.of(TradeTick)) > 25)
         seconds = played(node.actor.of(TradeTick))
         assert seconds == list(range(seconds[0], seconds[0] + len(seconds)))
         depths, best = node.actor.of(OrderBookDepth), node.actor.of(QuoteTick)
