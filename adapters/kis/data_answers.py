@@ -49,7 +49,6 @@ class KisDataConfig(DataClientConfig):
         on_gap: OnGap,
         on_event: OnEvent,
         sessions: Sequence[Session] = (),
-        **_more: object,
     ) -> None:
         self.gateway = gateway
         self.instruments = tuple(instruments)
