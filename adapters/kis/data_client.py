@@ -116,7 +116,7 @@ class KisData(AnsweringClient):
         self._held: set[Stream] = set()
         self._silent: set[str] = set()
         self._left_out: tuple[Stream, ...] = ()
-        self._is_open = False
+        self._is_open = self._is_begun = False
         self._is_listening = True
         self._running: set[asyncio.Task[object]] = set()
         self._deliver = self._deliveries()
@@ -157,6 +157,7 @@ class KisData(AnsweringClient):
         self._spawn(self._bars.run(), "bars")
         self._spawn(self._poller.run(), "polling")
         self._spawn(self._poll_in_hours(), "hours of polling")
+        self._is_begun = True
 
     async def _disconnect(self) -> None:
         """End what runs and tell of gaps that nobody will repair; what came is delivered."""
@@ -174,7 +175,17 @@ class KisData(AnsweringClient):
 
     def _spawn(self, work: Coroutine[object, object, None], name: str) -> None:
         """Run something beside, until it is done or the client leaves."""
-        task = self.create_task(self._guarded(work), name)
+        guarded = self._guarded(work)
+        try:
+            task = self.create_task(guarded, name)
+        except RuntimeError:
+            guarded.close()
+            work.close()
+            if not self._is_begun or self.is_connected:
+                raise
+            # The engine, being stopped, takes no more work from a client, and data still come
+            # until it lets the client leave: `_disconnect` tells of what was not repaired.
+            return
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 

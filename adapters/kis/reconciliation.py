@@ -17,22 +17,35 @@ type CostOf = Callable[[OrderSide, int, int], int]
 
 FEE_ROUNDING_KRW = 2
 """Commission and tax are each cut to whole won, by KIS on other quantities than by us."""
+MOST_COST_BPS = 100
+"""Fees and tax of a trade are no more than this. Our own choice: several times the standard
+online commission (0.015 %) and the tax of a sale (0.20 %) together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trades:
-    """What fills amount to: shares by symbol (sold ones negative), won received, fees, count."""
+    """What fills amount to: shares by symbol (sold ones negative), won received, fees, count.
+
+    ``turnover_krw`` are bought and sold won together.
+    """
 
     shares: Mapping[str, int] = field(default_factory=dict)
     received_krw: int = 0
     fees_krw: int = 0
     count: int = 0
+    turnover_krw: int = 0
 
     def plus(self, code: str, side: OrderSide, quantity: int, won: int, fees: int) -> "Trades":
         """Return these with one fill (or several at once) more."""
         sign = 1 if side is OrderSide.BUY else -1
         shares = {**self.shares, code: self.shares.get(code, 0) + sign * quantity}
-        return Trades(shares, self.received_krw - sign * won, self.fees_krw + fees, self.count + 1)
+        return Trades(
+            shares,
+            self.received_krw - sign * won,
+            self.fees_krw + fees,
+            self.count + 1,
+            self.turnover_krw + won,
+        )
 
 
 def trades_of(rows: Iterable[OrderRow], cost_of: CostOf) -> Trades:
@@ -64,7 +77,10 @@ class HoldingCheck:
 
 @dataclass(frozen=True, slots=True)
 class CashCheck:
-    """Cash after all trades (D+2), won; fills are net of the fees we reckon."""
+    """Cash after all trades (D+2), won; fills are net of the fees we reckon.
+
+    ``charged_krw`` is what KIS says it charged, None where it does not say.
+    """
 
     start_krw: int
     now_krw: int
@@ -72,6 +88,7 @@ class CashCheck:
     foreign_krw: int
     fees_krw: int
     charged_krw: int | None
+    turnover_krw: int = 0
 
     @property
     def difference_krw(self) -> int:
@@ -80,9 +97,14 @@ class CashCheck:
 
     @property
     def unexplained_krw(self) -> int:
-        """Return the same with the fees KIS says it charged, where it says so (same day)."""
+        """Return the same with the fees KIS says it charged.
+
+        Where it does not say, it has charged what is missing, unless no fee is that high.
+        """
         if self.charged_krw is None:
-            return self.difference_krw
+            missing_krw = self.fees_krw - self.difference_krw
+            is_fee = 0 <= missing_krw <= self.turnover_krw * MOST_COST_BPS // 10_000
+            return 0 if is_fee else self.difference_krw
         return self.difference_krw + self.charged_krw - self.fees_krw
 
 
@@ -148,14 +170,16 @@ def _cash(baseline: Baseline, account: AccountSnapshot, ours: Trades, foreign: T
     start = baseline.account
     abroad = foreign.received_krw - baseline.foreign.received_krw
     abroad_fees = foreign.fees_krw - baseline.foreign.fees_krw
-    is_same_day = start.day == account.day
+    charged = account.costs_today_krw - start.costs_today_krw
+    says_charged = start.day == account.day and charged != 0
     return CashCheck(
         start_krw=start.settled_krw,
         now_krw=account.settled_krw,
         ours_krw=ours.received_krw - ours.fees_krw,
         foreign_krw=abroad - abroad_fees,
         fees_krw=ours.fees_krw + abroad_fees,
-        charged_krw=account.costs_today_krw - start.costs_today_krw if is_same_day else None,
+        charged_krw=charged if says_charged else None,
+        turnover_krw=ours.turnover_krw + foreign.turnover_krw - baseline.foreign.turnover_krw,
     )
 
 

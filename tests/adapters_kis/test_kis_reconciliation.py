@@ -74,10 +74,11 @@ def test_what_no_fill_explains_is_told_in_shares_and_won(now, words):
     [
         (899_985 - 300, 315, False),  # another fee rate, which KIS tells
         (899_985 + 1, 0, False),  # costs are not told, and the won were cut elsewhere
-        (899_985 - 300, 0, True),
+        (899_985 - 300, 0, False),  # nor is the rate, and the cash shows it
+        (899_985 - 2_000, 0, True),  # no fee is that high
     ],
 )
-def test_other_fees_are_no_mismatch_where_kis_tells_them(settled, costs, is_told):
+def test_other_fees_are_no_mismatch_where_kis_tells_or_shows_them(settled, costs, is_told):
     result = compare(START, account(settled, costs, c123450=15), BOUGHT, Trades(), ())
     assert bool(result.mismatches) == is_told
     assert result.cash.difference_krw == settled - 899_985
