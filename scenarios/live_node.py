@@ -6,37 +6,24 @@ run; whatever fails ends it, after its orders were asked for and the books compa
 
 import asyncio
 import json
-from collections.abc import Callable
 
-from nautilus_trader.common import Clock, Environment, LoggerConfig, LogLevel
-from nautilus_trader.config import ExecutionClientConfig
 from nautilus_trader.live import (
-    ClientCache,
-    LiveExecutionEngineConfig,
     LiveNode,
     LiveNodeBuilder,
-    LiveNodeConfig,
-    LiveRiskEngineConfig,
-    SubmissionRecoveryPolicy,
 )
 from nautilus_trader.model import (
     ClientOrderId,
-    LiquiditySide,
-    Money,
-    OrderSide,
-    Price,
-    Quantity,
-    TraderId,
 )
 
 from adapters.kis.data_client import KisDataConfig, KisDataFactory
 from adapters.kis.engine_events import Stray
 from adapters.kis.errors import KisError
 from adapters.kis.execution import KisOrders
-from adapters.kis.execution_client import KisExecution, KisExecutionConfig, KisExecutionFactory
-from adapters.kis.order_events import Accepted, Canceled, Filled, OrderKey, Rejected
+from adapters.kis.execution_client import KisExecution, KisExecutionConfig
+from adapters.kis.order_events import OrderKey
 from catalog.journal.writer import RunJournal
 from scenarios.ending import Ending
+from scenarios.live_clients import SETTLE_NS, commission_of, keeping, node_config, stray_report
 from scenarios.live_host import COMMIT_EVERY_NS, LiveHost
 from scenarios.live_kis import KisSide
 from scenarios.live_messages import KisMessages
@@ -46,32 +33,20 @@ from scenarios.spoken import SpokenJournal
 from scenarios.wiring import Universe, compose
 from strategies.arithmetic import arithmetic, reset
 from strategies.errors import InvariantBroken, RunFailed
-from strategies.host.core import Host
 from strategies.host.faults import OnDeciderFailure
 from strategies.market_time import MarketTime
 from strategies.markets import krx
-from strategies.markets.facts import RAW_ONE, MarketFacts
 from strategies.messages import (
     CancelOrder,
-    Fill,
     KillAction,
     KillSwitch,
     NoticeLevel,
     OrderNamed,
-    OrderState,
-    OrderUpdate,
-    Report,
 )
 from strategies.ports import Kind, message_id
 
-TRADER = TraderId("ONETAPE-001")
 CLIENT = "KIS"
-CONNECT_S = 90.0
-"""KIS may need several tries for a socket and an acknowledgement; what takes longer is told."""
-SETTLE_NS = 30_000_000_000
 STATUS_S = 60.0
-SUBMIT_RATE = "1000/00:00:01"
-"""No limit of the engine's: KIS's are the adapter's, ours the capital manager's."""
 
 
 class NodeRun:
@@ -306,91 +281,3 @@ class NodeRun:
             pnl=profit(self._universe, self._made),
             balances=balances,
         )
-
-
-def node_config() -> LiveNodeConfig:
-    """Return the engine's settings: no guesses of its own about orders, and nothing printed.
-
-    What became of an order is asked by the adapter and reconciled by it; the engine's own checks
-    would reject what is only late.
-    """
-    return LiveNodeConfig(
-        environment=Environment.LIVE,
-        trader_id=TRADER,
-        logging=LoggerConfig(stdout_level=LogLevel.OFF),
-        exec_engine=LiveExecutionEngineConfig(
-            reconciliation=False,
-            inflight_check_interval_ms=0,
-            submission_recovery_policy=SubmissionRecoveryPolicy.RETAIN_UNRESOLVED,
-        ),
-        risk_engine=LiveRiskEngineConfig(max_order_submit_rate=SUBMIT_RATE),
-        timeout_connection_secs=CONNECT_S,
-        timeout_disconnection_secs=SETTLE_NS / 1e9,
-        delay_post_stop_secs=0.1,
-    )
-
-
-def keeping(clients: list[KisExecution]) -> KisExecutionFactory:
-    """Return a factory that also keeps the client it makes, to be asked at the end."""
-
-    class Keeping(KisExecutionFactory):
-        @staticmethod
-        def create(
-            *,
-            name: str,
-            config: ExecutionClientConfig,
-            cache: ClientCache,
-            clock: Clock,
-            trader_id: TraderId,
-        ) -> KisExecution:
-            client = KisExecutionFactory.create(
-                name=name, config=config, cache=cache, clock=clock, trader_id=trader_id
-            )
-            clients.append(client)
-            return client
-
-    return Keeping()
-
-
-def commission_of(market: MarketFacts) -> Callable[[OrderSide, Quantity, Price], Money]:
-    """Return what one fill costs by the market's facts, as the simulated venue charges it."""
-
-    def commission(side: OrderSide, quantity: Quantity, price: Price) -> Money:
-        notional = price.raw * quantity.raw // RAW_ONE**2
-        cost = krx.commission_krw(notional, market.taker_rate)
-        if side == OrderSide.SELL:
-            cost += krx.sell_tax_krw(notional, market.sell_tax_rate)
-        return Money.from_raw(cost * RAW_ONE, krx.KRW)
-
-    return commission
-
-
-def stray_report(stray: Stray, host: Host) -> Report | None:
-    """Return news of an order that the engine calls rejected, None where they change nothing."""
-    order_id, instrument_id = stray.client_order_id, stray.instrument_id
-    if not host.knows(order_id):
-        return None
-    owner = host.owner(order_id)
-    match stray.event:
-        case Filled() as fill:
-            return Fill(
-                owner,
-                order_id,
-                instrument_id,
-                str(fill.trade_id),
-                fill.side,
-                Quantity.from_int(fill.quantity),
-                Price.from_int(fill.price),
-                stray.commission or Money.zero(krx.KRW),
-                LiquiditySide.NO_LIQUIDITY_SIDE,
-                stray.ts_ns,
-            )
-        case Accepted():
-            state = OrderState.ACCEPTED
-        case Canceled():
-            state = OrderState.CANCELED
-        case Rejected():
-            state = OrderState.REJECTED
-        case _:
-            return None
-    return OrderUpdate(owner, order_id, instrument_id, state, "after all", stray.ts_ns)

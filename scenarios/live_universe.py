@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from nautilus_trader.model import BarAggregation, BarType, InstrumentId
 
 from catalog.store import Instrument
-from scenarios.scenario import Scenario
+from scenarios.scenario import Scenario, StrategyTable
 from scenarios.simulated_venues import market_of
 from scenarios.wiring import (
     Topic,
@@ -27,6 +27,7 @@ from scenarios.wiring import (
 )
 from strategies.arithmetic import arithmetic
 from strategies.errors import BadInput
+from strategies.host.deciders import AnyStrategy
 from strategies.markets.instruments import facts_of
 from strategies.ports import StreamKind
 
@@ -74,16 +75,7 @@ def resolve_live(
             table.name: traded_by(table, known, scenario) for table in scenario.table.strategies
         }
         topics = {
-            table.name: heard_by(
-                classes[table.name],
-                table.name,
-                [
-                    live_topic(text, instrument_id, scenario)
-                    for instrument_id in traded[table.name]
-                    for text in table.streams
-                ],
-                scenario,
-            )
+            table.name: _topics(table, traded[table.name], classes[table.name], scenario)
             for table in scenario.table.strategies
         }
         order = dict.fromkeys(i for ids in traded.values() for i in ids)
@@ -123,6 +115,17 @@ def resolve_live(
         )
         prove(universe)
     return universe
+
+
+def _topics(
+    table: StrategyTable,
+    traded: Sequence[InstrumentId],
+    cls: type[AnyStrategy],
+    scenario: Scenario,
+) -> tuple[Topic, ...]:
+    """Return the streams a strategy listed and has handlers for."""
+    listed = [live_topic(text, each, scenario) for each in traded for text in table.streams]
+    return heard_by(cls, table.name, listed, scenario)
 
 
 def live_topic(text: str, instrument_id: InstrumentId, scenario: Scenario) -> Topic:
