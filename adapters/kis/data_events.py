@@ -79,7 +79,11 @@ type OnEvent = Callable[[DataEvent], None]
 
 @customdataclass
 class ExpectedAuction:
-    """What an auction would trade at now: won and shares; ``phase`` is KIS's HOUR_CLS_CODE."""
+    """What an auction would trade at now: won and shares; ``phase`` is KIS's HOUR_CLS_CODE.
+
+    Subscribe with metadata ``instrument_id`` and the client's id; the book tells it, or, with
+    ``tr_id`` H0STANC0, a registration of its own.
+    """
 
     instrument_id: InstrumentId
     price: int
@@ -91,7 +95,8 @@ class ExpectedAuction:
 class KisSnapshot:
     """One symbol of a price poll: won and shares, best bid and ask only; 0 is "none".
 
-    KIS gives no time: ``ts_event`` is when the answer came.
+    KIS gives no time: ``ts_event`` is when the answer came. Subscribe with metadata
+    ``instrument_id`` and the client's id; ``every_ms`` (wall time, 1,000) says how often at most.
     """
 
     instrument_id: InstrumentId

@@ -89,11 +89,12 @@ class GapDesk:
                 self._ask(code)
 
     def left(self, stream: Stream) -> None:
-        """Take in that a stream is no longer observed, at our own wish."""
+        """Take in that a stream is no longer observed, at our own wish: its gaps stay open."""
+        code, now_ns = stream.key, self._gateway.stamp_ns()
         if stream.tr_id == BOOK:
-            self._books.pop(stream.key, None)
-        elif stream.tr_id == TRADES:
-            self._symbols.pop(stream.key, None)
+            self._books.pop(code, None)
+        elif stream.tr_id == TRADES and (symbol := self._symbols.pop(code, None)) is not None:
+            self._give_up(code, symbol, now_ns)
 
     def trade(self, tick: TradeTick, day: str, day_volume: int, quantity: int) -> bool:
         """Take a streamed trade in; False where it was delivered before and is to be dropped."""
@@ -112,13 +113,16 @@ class GapDesk:
         """Tell of the gaps that nobody will repair any more."""
         now_ns = self._gateway.stamp_ns()
         for code, symbol in self._symbols.items():
-            gaps = symbol.resumed(now_ns)
-            self._tell(code, [symbol.settle(gap, None) for gap in gaps], now_ns)
+            self._give_up(code, symbol, now_ns)
         for code, lost_ns in self._books.items():
             if lost_ns is not None:
                 self._tell_book(code, lost_ns, now_ns)
 
     # --- inside ---
+
+    def _give_up(self, code: str, symbol: Continuity, now_ns: int) -> None:
+        gaps = symbol.resumed(now_ns)
+        self._tell(code, [symbol.settle(gap, None) for gap in gaps], now_ns)
 
     def _ask(self, code: str) -> None:
         if code not in self._asking:

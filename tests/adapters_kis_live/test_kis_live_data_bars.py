@@ -188,6 +188,22 @@ def test_what_the_query_cannot_give_is_missing_with_its_exact_count(tmp_path):
     check(tmp_path, body, [trades()], speed=50, arm=arm, numbers={"retries": 0})
 
 
+def test_a_gap_of_a_stream_that_is_given_up_is_told(tmp_path):
+    async def body(node):
+        await node.until(lambda: len(node.actor.of(TradeTick)) > 5)
+        node.one.arm("lost_frame", match="H0STCNT0")
+        await node.until(node.unsettled)
+        node.actor.unsubscribe_trades(iid())
+        await node.until(lambda: node.gaps)
+        (gap,) = node.gaps
+        assert gap.provenance is Provenance.MISSING
+        assert gap.missing_quantity > 0
+        assert not node.unsettled()
+
+    arm = [("late_reply", {"count": 9, "seconds": 2, "match": "itemconclusion"})]
+    check(tmp_path, body, [trades()], speed=10, arm=arm)
+
+
 def test_a_gap_that_nobody_repairs_is_told_at_the_end(tmp_path):
     async def run():
         async with noded(tmp_path, [trades()], *TICKING, speed=20) as node:
