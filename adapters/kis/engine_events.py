@@ -38,7 +38,7 @@ type Commission = Callable[[OrderSide, Quantity, Price], Money]
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """An event the engine does not take: the order was told as rejected, or strategies stopped.
+    """An event the engine does not take: for it the order was rejected or filled, or it stopped.
 
     ``ts_ns`` is market time; ``commission`` is a fill's.
     """
@@ -61,11 +61,16 @@ class ToldFill:
 
 @dataclass(slots=True)
 class SentOrder:
-    """An engine order and what the engine was told of it. ``order`` is the engine's."""
+    """An engine order and what the engine was told of it: shares in all and filled.
+
+    ``order`` is the engine's.
+    """
 
     order: object
     client_order_id: ClientOrderId
     instrument_id: InstrumentId
+    quantity: int
+    filled: int = 0
     venue_order_id: VenueOrderId | None = None
     accepted_ns: int = 0
     last_ns: int = 0
@@ -123,9 +128,11 @@ class EngineEvents:
         """Tell everything as stray from now on: nobody hears the engine's events any more."""
         self._has_left = True
 
-    def sent(self, order: object, order_id: ClientOrderId, instrument_id: InstrumentId) -> None:
-        """Note an order that is about to be sent."""
-        self.orders[order_id.value] = SentOrder(order, order_id, instrument_id)
+    def sent(
+        self, order: object, order_id: ClientOrderId, instrument_id: InstrumentId, quantity: int
+    ) -> None:
+        """Note an order that is about to be sent, of this many shares."""
+        self.orders[order_id.value] = SentOrder(order, order_id, instrument_id, quantity)
 
     # --- told by KisOrders ---
 
@@ -163,6 +170,7 @@ class EngineEvents:
         if self._is_stray(one):
             self._stray(one, fill, now, commission)
             return
+        one.filled += fill.quantity
         self._client.generate_order_filled(
             one.order,
             self._number(one),
@@ -194,6 +202,7 @@ class EngineEvents:
         if self._is_stray(one):
             self._stray(one, Amended(order_id, key, quantity, price), now)
             return
+        one.quantity = quantity
         self._client.generate_order_updated(
             one.order,
             one.venue_order_id,
@@ -238,7 +247,7 @@ class EngineEvents:
     # --- inside ---
 
     def _is_stray(self, one: SentOrder) -> bool:
-        return one.is_rejected or self._has_left
+        return one.is_rejected or self._has_left or one.filled >= one.quantity
 
     def _sent(self, order_id: str) -> SentOrder:
         try:

@@ -240,7 +240,8 @@ class KisExecution(ExecutionClient):
 
     async def _submit_order(self, command: SubmitOrder) -> None:
         order = command.order
-        self.events.sent(order, command.client_order_id, command.instrument_id)
+        quantity = int(order.quantity.as_decimal())
+        self.events.sent(order, command.client_order_id, command.instrument_id, quantity)
         self.generate_order_submitted(order)
         order_id = command.client_order_id.value
         try:

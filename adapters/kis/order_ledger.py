@@ -190,13 +190,16 @@ class Ledger:
         """Take in that an amendment rests: earlier legs are over, their fills stay."""
         leg, pending = order.legs[number], order.change
         is_news = not leg.rests
+        is_ours = pending is not None and is_news and pending.number in {"", number}
+        if pending is not None and is_ours and not pending.quantity:
+            order.floor = order.quantity
         leg.quantity, leg.rests = quantity or leg.quantity, True
         if number != order.number:
             return self._resize(order)  # a later amendment rests already
         if not is_news and (order.quantity, order.price) == (order.total, price):
             return []
         events = self._accept(order)
-        if pending is not None and is_news and pending.number in {"", number}:
+        if is_ours:
             order.change = None
         order.price = price
         order.doubt_ns = at.wall_ns  # a fill of the old number may be on its way

@@ -61,7 +61,9 @@ class KisOrder:
     Since ``doubt_ns`` (wall time) its fills may be incomplete; since ``asked_for_ns`` a change was
     accepted whose confirmation may not be sent. Both end with a list asked later. Since ``lost_ns``
     nothing more of the request can arrive at KIS; ``given_up`` says that it was never listed.
-    ``over_lists`` counts the lists asked after the end of the session it was for.
+    ``over_lists`` counts the lists asked after the end of the session it was for. Our own
+    amendments move all that rests, so that ``floor`` shares stay the total whatever rested: the
+    others were filled, and the notices are on their way or lost.
     """
 
     order_id: str
@@ -82,6 +84,7 @@ class KisOrder:
     lost_ns: int = 0
     given_up: bool = False
     over_lists: int = 0
+    floor: int = 0
 
     @property
     def state(self) -> OrderState:
@@ -116,7 +119,7 @@ class KisOrder:
         latest = self.legs.get(number)
         if latest is None or latest.change is Change.NEW:
             return self.spec.quantity
-        return self.reported - latest.reported + latest.quantity
+        return max(self.floor, self.reported - latest.reported + latest.quantity)
 
     @property
     def key(self) -> OrderKey:

@@ -404,10 +404,22 @@ def test_changes_are_told_when_confirmed_and_at_once():
     assert not book.needs_list
 
 
-def test_a_late_fill_of_the_old_number_makes_the_amended_order_larger():
+def test_a_late_fill_of_the_old_number_is_part_of_the_amended_order():
     book = opened()
     book.changing("A", Change.AMEND, at(2), price=50_100)
     book.change_taken("A", Placed(BRANCH, "0000010002", clock(2)))
+    key = OrderKey(DAY, BRANCH, "0000010002")
+    # six rest, so four were filled: the total is what it was
+    assert Amended("A", key, 10, 50_100) in book.on_notice(amended(), at(3))
+    rest = notice(quantity=6, price=50_100, number="0000010002", seconds=4)
+    assert fills(book.on_notice(rest, at(4))) == [(1, 6, 50_100, False)]
+    assert book.order("A").state is not OrderState.FILLED
+    assert fills(book.on_notice(notice(quantity=4), at(5))) == [(2, 4, 50_200, False)]
+    assert book.order("A").state is OrderState.FILLED
+
+
+def test_an_amendment_made_by_hand_may_make_the_order_smaller_until_more_was_filled():
+    book = opened()
     key = OrderKey(DAY, BRANCH, "0000010002")
     assert Amended("A", key, 6, 50_100) in book.on_notice(amended(), at(3))
     late = book.on_notice(notice(quantity=4), at(4))

@@ -111,6 +111,23 @@ def test_an_order_whose_reply_is_lost_is_unknown_to_us_and_submitted_to_the_engi
     run_node(tmp_path, body, after=after)
 
 
+def test_a_fill_that_was_missed_before_an_amendment_reaches_the_engine(tmp_path):
+    async def body(one):
+        order = one.limit(BUY, 10, 9_950)
+        await one.until(lambda: one.kinds(order)[-1:] == ["Accepted"])
+        one.arm("lost_notice")
+        one.arm("http_500", match="inquire-daily-ccld", count=2)
+        one.trade(9_940, 4)
+        one.trader.modify_order(order.client_order_id, price=Price.from_int(9_990))
+        await one.until(lambda: "Updated" in one.kinds(order))
+        one.trade(9_980, 6)
+        await one.until(lambda: one.cache.order(order.client_order_id).is_closed)
+        assert one.cache.order(order.client_order_id).filled_qty == order.quantity
+        assert one.strays == []
+
+    run_node(tmp_path, body, after=agreed)
+
+
 def test_what_the_engine_refuses_is_told_as_stray_and_counted(tmp_path):
     async def body(one):
         one.arm("http_500", match="order-cash")
