@@ -134,6 +134,8 @@ class NodeStorm(Storm):
 @pytest.mark.parametrize("seed", range(1))
 def test_the_engine_and_kis_agree_after_a_storm(tmp_path, seed):
     async def body(one):
+        first = one.limit(OrderSide.BUY, 5, 10_000)
+        await one.until(lambda: one.kinds(first)[-1:] == ["Filled"])
         storm = NodeStorm(one, seed)
         await storm.blow(90)
         await one.until(lambda: one.orders.is_registered, 8)
