@@ -7,6 +7,7 @@ account and other streams are left out by name.
 """
 
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from catalog.ingest.receive_times import received_in, time_ns
 from catalog.ingest.recorded_rows import DepthStream, RowStream, close_streams
 from catalog.ingest.recordings import Recorded, lines_of
 from catalog.store import Import
+from catalog.unpacked import unpacked
 from strategies.errors import BadInput
 from strategies.markets import krx
 from strategies.markets.sessions import DAY_NS
@@ -79,15 +81,18 @@ class KisRecordings:
 
     def reads(self, path: Path) -> bool:
         """Say whether a file keeps frames of KIS: one of its first lines does."""
+        if path.suffix.lower() == ".zip":
+            return False
         try:
             if begins_array(path):
-                values = islice(values_of(path, block=_HEAD_BYTES), _LOOKED_AT)
+                values = islice(values_of(path, most=_HEAD_BYTES), _LOOKED_AT)
                 return any(_from_value(*each).is_frame for each in values)
-            lines = islice(lines_of(path, lambda _read: None, _HEAD_BYTES), _LOOKED_AT)
-            kept = (_kept(number, line[:_HEAD_BYTES]) for number, line in enumerate(lines, 1))
-            return any(each is not None and each.is_frame for each in kept)
-        except BadInput:
+            with unpacked(path) as (file, _):
+                lines = file.read(_HEAD_BYTES).split(b"\n")[:_LOOKED_AT]
+        except (BadInput, OSError, EOFError, zlib.error):
             return False
+        kept = (_kept(number, line) for number, line in enumerate(lines, 1))
+        return any(each is not None and each.is_frame for each in kept)
 
     def read(self, batch: Import, path: Path, on_bytes: OnBytes) -> Recorded:
         """Read one file into an import. Raises BadInput where nothing in it can be imported."""

@@ -7,6 +7,7 @@ its kind.
 """
 
 import codecs
+import io
 import json
 import re
 import zipfile
@@ -47,6 +48,7 @@ SORTED_BYTES = 32 << 20
 """A file whose frames are not in order of time is sorted in memory up to this size."""
 
 _BLOCK = 1 << 20
+_VALUE_BYTES = 16 << 20
 _ARRAY = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[\s*[{\[\"]")
 _KEPT_IN = ("frame", "raw", "message", "msg", "data")
 _LOOKED_AT = 20
@@ -55,7 +57,7 @@ _LOOKED_AT = 20
 def looks_like_frames(path: Path) -> bool:
     """Say whether one of a file's first JSON values is, or keeps, a frame of Binance."""
     try:
-        for _, value in islice(values_of(path), _LOOKED_AT):
+        for _, value in islice(values_of(path, most=_BLOCK), _LOOKED_AT):
             if any(isinstance(frame, dict) and _is_frame(frame) for frame, _ in frames_in(value)):
                 return True
     except BadInput:
@@ -79,11 +81,14 @@ def begins_array(path: Path) -> bool:
 
 
 def values_of(
-    path: Path, on_bytes: OnBytes = lambda _read: None, block: int = _BLOCK
+    path: Path,
+    on_bytes: OnBytes = lambda _read: None,
+    block: int = _BLOCK,
+    most: int = _VALUE_BYTES,
 ) -> Iterator[tuple[int, Any]]:
     """Yield the JSON values of a file with their number: its lines, or the elements of its array.
 
-    Raises BadInput naming the value that is none.
+    Raises BadInput naming the value that is none, or is longer than ``most`` characters.
     """
     try:
         with unpacked(path) as (file, raw):
@@ -95,8 +100,8 @@ def values_of(
                 is_lines = isinstance(orjson.loads(first), dict) or b"\n" in head.rstrip()
             except orjson.JSONDecodeError:
                 is_lines = False
-            read = _lines if is_lines else _stream
-            for number, value in enumerate(read(path, file, block), 1):
+            values = _lines(path, file, most) if is_lines else _stream(path, file, block, most)
+            for number, value in enumerate(values, 1):
                 if number % 1_000 == 0:
                     on_bytes(raw.tell())
                 yield number, value
@@ -104,8 +109,8 @@ def values_of(
         raise BadInput(f"{path} cannot be unpacked ({error}): copy it again whole.") from error
 
 
-def _lines(path: Path, file: Any, _block: int) -> Iterator[Any]:
-    for number, line in enumerate(file, 1):
+def _lines(path: Path, file: io.BufferedReader, most: int) -> Iterator[Any]:
+    for number, line in enumerate(iter(lambda: file.readline(most), b""), 1):
         if text := line.strip():
             try:
                 yield orjson.loads(text.removeprefix(b"\xef\xbb\xbf"))
@@ -116,7 +121,7 @@ def _lines(path: Path, file: Any, _block: int) -> Iterator[Any]:
                 ) from error
 
 
-def _stream(path: Path, file: Any, block: int) -> Iterator[Any]:
+def _stream(path: Path, file: io.BufferedReader, block: int, most: int) -> Iterator[Any]:
     """Yield the elements of an array, or values that follow each other over several lines."""
     decode = json.JSONDecoder().raw_decode
     utf8 = codecs.getincrementaldecoder("utf-8")("replace")
@@ -128,7 +133,7 @@ def _stream(path: Path, file: Any, block: int) -> Iterator[Any]:
             try:
                 value, place = decode(text, place)
             except ValueError as error:
-                if not more:
+                if not more or len(text) - place > most:
                     raise BadInput(
                         f"{path}, value {number + 1} is no JSON or is cut short: copy it again."
                     ) from error

@@ -63,10 +63,11 @@ def _register_import(actions: Any, shared: argparse.ArgumentParser) -> None:
     parser = actions.add_parser(
         "import",
         parents=[shared],
-        help="import tables, Binance's public dumps and raw recordings",
-        description="Import OHLCV tables (CSV, Feather, Parquet), KRX daily tables, Binance's "
-        "public dumps (klines, trades, aggTrades, bookTicker, fundingRate) and raw WebSocket "
-        "recordings. All files enter the catalog, or none does.",
+        help="import tables, Binance's public dumps and recordings of Binance and KIS",
+        description="Import OHLCV tables (CSV, Feather, Parquet), KRX daily tables, index tables, "
+        "Binance's public dumps (klines, trades, aggTrades, bookTicker, fundingRate), recordings "
+        "of Binance's and KIS's WebSocket frames, with receive times or without. All files enter "
+        "the catalog, or none does; what holds no prices is left out of a folder and named.",
         epilog=_IMPORT_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

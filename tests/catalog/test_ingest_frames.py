@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from catalog.ingest.importer import FileReport, Options, import_files
 from catalog.ingest.receive_times import time_ns
 from catalog.ingest.recordings import Market
 from catalog.store import Store
+from scenarios.kis_recordings import KisRecordings
 from strategies.errors import BadInput
 
 T0 = 1_723_161_256_000
@@ -213,6 +215,17 @@ def test_the_market_can_be_told(tmp_path: Path) -> None:
     engine, report = load(tmp_path, lines(trade(T0)), market=Market.SPOT)
     assert str(engine.query_trade_ticks()[0].instrument_id) == "BTCUSDT.BINANCE_SPOT"
     assert not any("told by" in each for each in report.notes)
+
+
+def test_a_look_at_a_large_file_reads_little_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "service.log"
+    path.write_bytes(b"[2026-11-17T10:05:12] started " + b"x" * 60_000_000)
+    tracemalloc.start()
+    assert not looks_like_frames(path)
+    assert not KisRecordings().reads(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20_000_000
 
 
 @pytest.mark.parametrize("text", ["", "hello", '{"a": 1}', "[1, 2]", "[]", "{", '{"frames": 3}'])
