@@ -50,6 +50,9 @@ class Ledger:
         self._foreign: dict[tuple[str, str], int] = {}
         self._strays: deque[Notice] = deque(maxlen=STRAYS)
         self._seconds = Seconds()
+        # KIS's clock less ours, None before an order has shown it
+        self._ahead_ns: int | None = None
+        self._read_ns: int | None = None
 
     # --- notices ---
 
@@ -88,7 +91,7 @@ class Ledger:
             return events + self._fill(order, notice, at)
         leg.noticed_ns = at.wall_ns
         seen = (notice.time, notice.quantity, notice.price)
-        time_ns = self._seconds.at(order.day, notice.time)
+        time_ns = self._seconds.at(order.day, notice.time) - (self._ahead_ns or 0)
         is_late = time_ns <= leg.repaired_until_ns + CLOCK_SKEW_NS
         is_too_much = order.reported + notice.quantity > order.quantity
         if seen in leg.seen or is_late or is_too_much:

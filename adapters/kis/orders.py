@@ -144,7 +144,16 @@ class OrderBook(Ledger):
     def taken(self, order_id: str, placed: Placed) -> list[BookEvent]:
         """Take in the number KIS gave an order; notices that came before it are read now."""
         order = self._orders[order_id]
+        self._set_clock(order, placed.time)
         return self._name(order, placed.branch, placed.number)
+
+    def _set_clock(self, order: KisOrder, time: str) -> None:
+        """Note how far KIS's clock is ahead of ours: the least seen, as sending takes time."""
+        try:
+            ahead_ns = self._seconds.at(order.day, time) - _second_of(order.sent)
+        except ValueError:
+            return  # the answer names no time
+        self._ahead_ns = ahead_ns if self._ahead_ns is None else min(self._ahead_ns, ahead_ns)
 
     def refused(self, order_id: str, reason: str) -> list[BookEvent]:
         """Take in that KIS refused an order."""
@@ -284,6 +293,8 @@ class OrderBook(Ledger):
             if complete:
                 events += self._end_with_session(order, asked, closed_ns)
                 self._lay_down(order)
+        if complete and self._read_ns is None:
+            self._read_ns = asked.wall_ns
         return events
 
     def _is_news(self, order: KisOrder, row: OrderRow) -> bool:
@@ -349,19 +360,23 @@ class OrderBook(Ledger):
         self, order: KisOrder, rows: Sequence[OrderRow], asked: Moment, *, complete: bool
     ) -> list[BookEvent]:
         """Look for the row of an order whose reply was lost, by all that is known of it."""
-        candidates = sorted(
-            (abs(distance), row.number, row)
+        fitting = sorted(
+            (abs(distance := self._after_sending(order, row)), row.number, distance, row)
             for row in rows
             if (row.day, row.number) not in self._numbers
             and (row.day, row.number) not in self._foreign
             and could_be(order, row)
-            and (distance := self._after_sending(order, row)) >= -self._limits.match_window_ns
         )
+        candidates = [one for one in fitting if one[2] >= -self._limits.match_window_ns]
+        what = f"{len(candidates)} orders like it are listed; the nearest was taken"
+        if not candidates and self._ahead_ns is None and self._is_newly_listed(order):
+            candidates = fitting[:1]
+            what = "an order like it is new in the list at another time: set this machine's clock"
         if candidates:
-            row = candidates[0][2]
+            *_, distance, row = candidates[0]
+            self._set_clock(order, row.time)
             events = self._name(order, row.branch, row.number)
-            if len(candidates) > 1:
-                what = f"{len(candidates)} orders like it are listed; {row.number} was taken"
+            if len(candidates) > 1 or distance < -self._limits.match_window_ns:
                 events.append(Mismatch(order.order_id, what))
             return events
         settled = asked.wall_ns >= order.lost_ns + self._limits.unknown_absent_ns
@@ -371,6 +386,11 @@ class OrderBook(Ledger):
         order.machine.on(OrderEvent.ABSENT)
         order.given_up = True
         return [Rejected(order.order_id, "KIS does not list the order: it was never placed")]
+
+    def _is_newly_listed(self, order: KisOrder) -> bool:
+        """Tell whether a row that is not foreign came after an order was sent: a list was read
+        whole before it."""
+        return self._read_ns is not None and self._read_ns < order.sent.wall_ns
 
     def _match_given_up(self, rows: Sequence[OrderRow]) -> list[BookEvent]:
         """Look for orders that were given up and are listed after all, near their sending."""
@@ -394,7 +414,8 @@ class OrderBook(Ledger):
         return events
 
     def _after_sending(self, order: KisOrder, row: OrderRow) -> int:
-        return self._seconds.at(row.day, row.time) - order.sent.market_ns // SECOND * SECOND
+        """Return how long after our sending KIS took an order, by its own clock made ours."""
+        return self._seconds.at(row.day, row.time) - _second_of(order.sent) - (self._ahead_ns or 0)
 
     def _read_own_row(self, order: KisOrder, row: OrderRow, asked: Moment) -> list[BookEvent]:
         leg = order.legs[row.number]
@@ -473,3 +494,8 @@ class OrderBook(Ledger):
             return []
         order.change = None
         return [ChangeRefused(order.order_id, pending.change, NEVER_ARRIVED)]
+
+
+def _second_of(moment: Moment) -> int:
+    """Return the whole second of a market time, in nanoseconds: KIS's times have no more."""
+    return moment.market_ns // SECOND * SECOND

@@ -175,6 +175,30 @@ def test_an_order_known_as_foreign_before_is_not_taken_for_ours():
     assert book.order("A").state is OrderState.UNKNOWN
 
 
+def test_a_clock_that_is_wrong_by_minutes_loses_no_order():
+    hours_early = clock(-4_000)
+    book = OrderBook(ACCOUNT, LIMITS)
+    old = row(number="0000000001", time=hours_early)
+    listed(book, old, seconds=-1)
+    book.sending("A", SPEC, at())
+    book.reply_lost("A")
+    told = listed(book, old, row(number="0000000002", time=hours_early))
+    assert Taken("A", OrderKey(DAY, BRANCH, "0000000002")) in told
+    assert any(isinstance(one, Mismatch) for one in told)
+    book.sending("B", replace(SPEC, price=50_100), at(5))
+    book.taken("B", Placed(BRANCH, "0000000003", clock(-3_995)))  # now the difference is known
+    book.sending("C", replace(SPEC, price=50_000), at(10))
+    book.reply_lost("C")
+    rows = [
+        row(number="0000000004", price=50_000, time=clock(-4_500)),
+        row(number="0000000005", price=50_000, time=clock(-3_989)),
+    ]
+    told = listed(book, *rows, seconds=12)
+    assert Taken("C", OrderKey(DAY, BRANCH, "0000000005")) in told
+    assert Foreign("0000000004", BRANCH, "123450") in told
+    assert not any(isinstance(one, Mismatch) for one in told)
+
+
 def test_only_two_complete_lists_after_a_while_prove_absence():
     book = unknown()
     for seconds, complete in ((1, True), (9, True), (11, False), (12, True)):
@@ -242,6 +266,15 @@ def test_a_late_notice_of_a_repaired_fill_is_not_told_again():
     listed(book, row(4))
     assert book.on_notice(notice(quantity=4, seconds=1), at(3)) == []
     assert fills(book.on_notice(notice(quantity=4, seconds=30), at(30))) == [(2, 4, 50_200, False)]
+
+
+def test_a_late_notice_is_known_by_kis_s_own_clock():
+    book = OrderBook(ACCOUNT, LIMITS)
+    book.sending("A", SPEC, at())
+    book.taken("A", Placed(BRANCH, "0000010001", clock(300)))  # five minutes ahead of ours
+    listed(book, row(4, time=clock(300)))
+    assert book.on_notice(notice(quantity=4, seconds=301), at(3)) == []
+    assert fills(book.on_notice(notice(quantity=4, seconds=330), at(30))) == [(2, 4, 50_200, False)]
 
 
 def test_a_new_fill_taken_for_a_late_one_comes_with_the_next_list():
