@@ -162,13 +162,19 @@ class Clock:
 
     def __init__(self, day: str | None) -> None:
         self._day = day
+        self._days: dict[int, str] = {}
         self._seconds = Seconds()
         self._decoder = Decoder()
         self._last = 0
 
     def day_of(self, kept: Kept) -> str | None:
         """Return the day of a frame that tells none."""
-        return seoul_day(kept.received) if kept.received is not None else kept.day or self._day
+        if kept.received is None:
+            return kept.day or self._day
+        number = _day_number(kept.received)
+        if number not in self._days:
+            self._days[number] = seoul_day(kept.received)
+        return self._days[number]
 
     def venue_ns(self, frame: Frame, day: str | None) -> int:
         """Return the venue's time of a frame's last record. Raises ValueError where it has none."""
