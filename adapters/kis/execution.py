@@ -540,7 +540,8 @@ def _is_ready(order: KisOrder) -> bool:
     """Tell whether a change of an order can be sent, or is of no more use."""
     if order.state in ENDED:
         return True
-    return bool(order.number) and order.change is None and order.state is not OrderState.ENDING
+    is_ending = order.state is OrderState.ENDING and not order.is_partial
+    return bool(order.number) and order.change is None and not is_ending
 
 
 def _may_be_notice(raw: str | bytes) -> bool:

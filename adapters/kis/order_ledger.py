@@ -133,6 +133,7 @@ class Ledger:
         order.asked_for_ns = None
         if notice.change is Change.AMEND:
             return events + self._amended(order, notice.number, notice.quantity, notice.price, at)
+        order.rest_lists, order.is_partial = 0, False
         return events + self._cancel_seen(order, notice.quantity)
 
     # --- what follows ---

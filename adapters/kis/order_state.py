@@ -63,7 +63,8 @@ class KisOrder:
     nothing more of the request can arrive at KIS; ``given_up`` says that it was never listed.
     ``over_lists`` counts the lists asked after the end of the session it was for. Our own
     amendments move all that rests, so that ``floor`` shares stay the total whatever rested: the
-    others were filled, and the notices are on their way or lost.
+    others were filled, and the notices are on their way or lost. ``is_partial`` says that only part
+    was cancelled, by hand, as ``rest_lists`` lists have shown: the rest may be changed.
     """
 
     order_id: str
@@ -85,6 +86,8 @@ class KisOrder:
     given_up: bool = False
     over_lists: int = 0
     floor: int = 0
+    rest_lists: int = 0
+    is_partial: bool = False
 
     @property
     def state(self) -> OrderState:

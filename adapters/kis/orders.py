@@ -104,7 +104,8 @@ class OrderBook(Ledger):
         return any(
             order.doubt_ns is not None
             or order.asked_for_ns is not None
-            or order.state in {OrderState.UNKNOWN, OrderState.ENDING}
+            or order.state is OrderState.UNKNOWN
+            or (order.state is OrderState.ENDING and not order.is_partial)
             or (order.change is not None and order.change.lost and order.state not in ENDED)
             for order in self._working.values()
         )
@@ -431,6 +432,10 @@ class OrderBook(Ledger):
             events += self._amended(order, row.number, row.quantity, row.price, asked)
         if row.remaining > 0 or row.filled > 0:
             events += self._accept(order)
+        if row.number == order.number:
+            is_resting = order.state is OrderState.ENDING and row.remaining > 0
+            order.rest_lists = order.rest_lists + 1 if is_resting else 0
+            order.is_partial = order.rest_lists >= self._limits.unknown_lists
         gone = row.quantity - row.filled
         is_amending = order.change is not None and order.change.change is Change.AMEND
         is_done = row.remaining == 0 < gone and row.number == order.number and not is_amending

@@ -347,6 +347,24 @@ def test_a_cancel_that_does_not_add_up_waits_for_the_missing_fill():
     assert book.order("A").state is OrderState.CANCELED
 
 
+def test_what_rests_of_an_order_cancelled_in_part_by_hand_can_be_cancelled():
+    book = opened()
+    book.on_notice(cancel(3), at(1))
+    assert book.order("A").state is OrderState.ENDING
+    part = row(remaining=7, canceled_quantity=3)
+    by_hand = row(number="0000010002", original="0000010001", remaining=0, type_words="취소")
+    listed(book, part, by_hand, seconds=2)
+    assert book.needs_list
+    listed(book, part, by_hand, seconds=3)
+    assert not book.needs_list
+    assert book.changing("A", Change.CANCEL, at(4)).number == "0000010001"
+    rest = replace(cancel(7), number="0000010003")
+    book.on_notice(rest, at(5))
+    assert book.needs_list
+    done = row(remaining=0, canceled_quantity=10)
+    assert Canceled("A", 10) in listed(book, done, by_hand, seconds=6)
+
+
 def test_a_cancel_that_was_only_accepted_is_settled_by_the_list():
     book = opened()
     book.changing("A", Change.CANCEL, at(1))
