@@ -40,6 +40,8 @@ BEFORE_OPEN_NS = 30 * MINUTE_NS
 AFTER_CLOSE_NS = MINUTE_NS
 """The closing auction ends up to 30 s late and its prints come after that."""
 LOG_IN_S = 20
+BOOKS = frozenset({StreamKind.QUOTES, StreamKind.DELTAS})
+"""Streams that one registration of the book brings; trades and bars come with one of the trades."""
 NOTICES = 1
 """Registrations that fill notices take."""
 
@@ -163,7 +165,7 @@ class KisSide:
     def check_slots(self, universe: Universe) -> None:
         """Raise BadInput where the strategies hear more streams than KIS registers."""
         wanted = {
-            ("quotes" if kind is StreamKind.QUOTES else "trades", instrument_id)
+            ("book" if kind in BOOKS else "trades", instrument_id)
             for topics in universe.topics.values()
             for kind, _, instrument_id in topics
         }
@@ -172,7 +174,7 @@ class KisSide:
             raise BadInput(
                 f"{universe.scenario.source}: its strategies hear {len(wanted)} streams and fill "
                 f"notices take {NOTICES}, but KIS registers {most} in all (trades or bars of a "
-                "share take one, quotes another); listen to fewer."
+                "share take one, quotes and book another); listen to fewer."
             )
 
     async def money(self, scenario: Scenario) -> Mapping[str, list[str]]:

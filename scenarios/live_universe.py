@@ -14,6 +14,7 @@ from nautilus_trader.model import BarAggregation, BarType, InstrumentId
 from catalog.store import Instrument
 from scenarios.scenario import Scenario, StrategyTable
 from scenarios.simulated_venues import market_of
+from scenarios.stream_names import stream_of
 from scenarios.wiring import (
     Topic,
     Universe,
@@ -129,17 +130,16 @@ def _topics(
 
 
 def live_topic(text: str, instrument_id: InstrumentId, scenario: Scenario) -> Topic:
-    """Read "trades", "quotes" or a bar step; raises BadInput for what no venue streams."""
-    if text in {StreamKind.TRADES, StreamKind.QUOTES}:
-        return StreamKind(text), str(instrument_id), instrument_id
-    topic = f"{instrument_id}-{text}-LAST-EXTERNAL"
+    """Return the stream of a name; raises BadInput for what KIS does not give."""
     try:
-        bar_type = BarType.from_str(topic)
-    except (ValueError, RuntimeError):
-        bar_type = None
-    if bar_type is None or bar_type.spec.aggregation not in BAR_STEPS:
+        kind, topic = stream_of(text, instrument_id)
+    except BadInput as error:
+        raise BadInput(f"{scenario.source}: {error}") from error
+    if kind is StreamKind.FUNDING or (
+        kind is StreamKind.BARS and BarType.from_str(topic).spec.aggregation not in BAR_STEPS
+    ):
         raise BadInput(
-            f"{scenario.source}: {text!r} cannot be had live; write trades, quotes, or bars by "
-            "their step such as 1-MINUTE or 1-DAY."
+            f"{scenario.source}: {text!r} cannot be had live; write trades, quotes, book, or bars "
+            "by their step such as 1-MINUTE or 1-DAY."
         )
-    return StreamKind.BARS, str(bar_type), instrument_id
+    return kind, topic, instrument_id

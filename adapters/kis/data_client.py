@@ -38,6 +38,7 @@ from nautilus_trader.model import (
     CustomData,
     DataType,
     InstrumentId,
+    OrderBookDeltas,
     OrderBookDepth,
     QuoteTick,
 )
@@ -51,6 +52,7 @@ from adapters.kis.data_events import (
     SlotsShort,
 )
 from adapters.kis.data_values import (
+    deltas_of,
     every_ns,
     expected_of_book,
     expected_of_trade,
@@ -236,8 +238,11 @@ class KisData(AnsweringClient):
             self._handle_data(quote)
 
     def _on_depth(self, depth: OrderBookDepth, _: Heard) -> None:
-        if self._wants.uses(Stream(BOOK, depth.instrument_id.symbol.value), OrderBookDepth):
+        stream = Stream(BOOK, depth.instrument_id.symbol.value)
+        if self._wants.uses(stream, OrderBookDepth):
             self._handle_data(depth)
+        if self._wants.uses(stream, OrderBookDeltas):
+            self._handle_data(deltas_of(depth))
 
     def _on_expected(self, expected: Expected, heard: Heard) -> None:
         value = expected_of_book(expected, heard.received_ns)
@@ -371,13 +376,10 @@ class KisData(AnsweringClient):
         self._leave(BOOK, command.instrument_id, OrderBookDepth)
 
     async def _subscribe_book_deltas(self, command: SubscribeBookDeltas) -> None:
-        self._refuse(
-            f"book deltas of {command.instrument_id}",
-            "KIS tells ten whole levels at a time, subscribe to the book's depth",
-        )
+        self._use(BOOK, command.instrument_id, OrderBookDeltas)
 
     async def _unsubscribe_book_deltas(self, command: UnsubscribeBookDeltas) -> None:
-        """There is nothing to end."""
+        self._leave(BOOK, command.instrument_id, OrderBookDeltas)
 
     async def _subscribe_instrument_status(self, command: SubscribeInstrumentStatus) -> None:
         self._use(STATUS, command.instrument_id, STATUS)

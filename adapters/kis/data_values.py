@@ -4,11 +4,15 @@ Rule: pure; what KIS sends without a date or time is dated by its receive time.
 """
 
 from nautilus_trader.model import (
+    BookAction,
     DataType,
     IndexPriceUpdate,
     InstrumentId,
     InstrumentStatus,
     MarketStatusAction,
+    OrderBookDelta,
+    OrderBookDeltas,
+    OrderBookDepth,
     Price,
 )
 
@@ -20,6 +24,24 @@ from strategies.markets import krx
 from strategies.messages import Provenance
 
 _SECONDS = Seconds()
+_SNAPSHOT, _LAST = 32, 128
+"""Flags of the engine: part of a whole book, and the end of one event."""
+
+
+def deltas_of(depth: OrderBookDepth) -> OrderBookDeltas:
+    """Return ten levels as a book's deltas: KIS sends whole books, so each clears the one before.
+
+    It is the form in which the catalog keeps books, so that a decider hears the same live.
+    """
+    instrument_id, at = depth.instrument_id, (0, depth.ts_event, depth.ts_init)
+    levels = [each for each in (*depth.bids, *depth.asks) if each.size.raw]
+    clear = OrderBookDelta.clear(instrument_id, *at)
+    ends = clear.flags | (0 if levels else _LAST)
+    rows = [OrderBookDelta(instrument_id, BookAction.CLEAR, clear.order, ends, *at)]
+    for number, level in enumerate(levels, 1):
+        flags = _SNAPSHOT | (_LAST if number == len(levels) else 0)
+        rows.append(OrderBookDelta(instrument_id, BookAction.ADD, level, flags, *at))
+    return OrderBookDeltas(instrument_id, rows)
 
 
 def expected_of_book(expected: Expected, received_ns: int) -> ExpectedAuction:

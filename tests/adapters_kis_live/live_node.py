@@ -52,7 +52,7 @@ class Recorder(Strategy):
         self.got.append(value)
 
     on_trade = on_quote = on_book_depth = on_bar = on_index_price = keep
-    on_instrument_status = on_data = keep
+    on_instrument_status = on_data = on_book_deltas = keep
 
     def keep_past(self, values) -> None:
         self.past.append(values)
@@ -91,6 +91,10 @@ def index(code):
 
 def depth(code=CODE):
     return lambda actor: actor.subscribe_book_depth(iid(code), BookType.L2_MBP, depth=10)
+
+
+def deltas(code=CODE):
+    return lambda actor: actor.subscribe_book_deltas(iid(code), BookType.L2_MBP, managed=True)
 
 
 @dataclass

@@ -3,11 +3,12 @@
 import asyncio
 
 import pytest
-from live_node import depth, iid, index, noded, quotes, status, trades
+from live_node import deltas, depth, iid, index, noded, quotes, status, trades
 from nautilus_trader.model import (
     IndexPriceUpdate,
     InstrumentStatus,
     MarketStatusAction,
+    OrderBookDeltas,
     OrderBookDepth,
     QuoteTick,
     TradeTick,
@@ -19,6 +20,7 @@ from adapters.kis.frames import WidthChange
 from adapters.kis.gateway import Hours
 from adapters.kis.registrations import Acked, Stream
 from adapters.kis.socket import Link, Unreadable
+from strategies.order_book import LevelBook
 
 from kis_market import CODE, at, quote, trade  # isort: skip - found on the path of live_kis
 
@@ -46,6 +48,26 @@ def played(ticks):
         (PRICES[second % 4], second) for second in seconds
     ]
     return seconds
+
+
+def test_a_book_comes_as_deltas_that_say_the_same_as_the_levels(tmp_path):
+    """As from a catalog: a decider folds both with the same book."""
+
+    async def body(node):
+        await node.until(lambda: len(node.actor.of(OrderBookDeltas)) >= 3)
+        pairs = zip(node.actor.of(OrderBookDepth), node.actor.of(OrderBookDeltas), strict=False)
+        for levels, rows in pairs:
+            book = LevelBook(iid())
+            book.fold(rows)
+            assert rows.ts_init == levels.ts_init
+            assert [(each.price_raw, each.size_raw) for each in book.bids()] == [
+                (each.price.raw, each.size.raw) for each in levels.bids if each.size.raw
+            ]
+            assert [(each.price_raw, each.size_raw) for each in book.asks()] == [
+                (each.price.raw, each.size.raw) for each in levels.asks if each.size.raw
+            ]
+
+    check(tmp_path, body, [depth(), deltas()], *TICKING, *QUOTING)
 
 
 def test_trades_quotes_and_depth_come_once_and_in_order(tmp_path):
