@@ -78,6 +78,10 @@ class NotSent(VenueBusy):
     """No byte of the request left: nothing was placed or changed."""
 
 
+class Recalled(NotSent):
+    """The request was taken back while it waited for its turn."""
+
+
 class Reauthenticate(KisError):
     """Replace the credential once, then ask again."""
 

@@ -7,8 +7,7 @@ arrived is sent again.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass, field, replace
 
 from adapters.kis import replies, requests
 from adapters.kis.backoff import delay_ns
@@ -18,35 +17,27 @@ from adapters.kis.errors import (
     LedgerBusy,
     OrderRefused,
     Reauthenticate,
+    Recalled,
     RequestRefused,
     Retry,
     Stop,
 )
 from adapters.kis.fields import NOTICE_TRS
 from adapters.kis.gateway import KisGateway
+from adapters.kis.http import Recall
 from adapters.kis.limits import Servers
 from adapters.kis.market import Change, Notice
 from adapters.kis.order_events import (
     ENDED,
     NEVER_ARRIVED,
     UNRESOLVED,
-    Accepted,
-    Amended,
     BookEvent,
-    Canceled,
     ChangeRefused,
-    Confirmed,
-    Filled,
-    Foreign,
-    Mismatch,
-    OrderKey,
     OrderSpec,
     OrderState,
-    Rejected,
-    Taken,
-    Unknown,
 )
 from adapters.kis.order_list import LIST_EVERY_NS, DayList, OrderList
+from adapters.kis.order_listener import OrderListener, tell
 from adapters.kis.order_state import KisOrder
 from adapters.kis.orders import OrderBook
 from adapters.kis.registrations import Acked, Stream
@@ -74,55 +65,13 @@ def nothing_was_done(error: BaseException) -> bool:
     return isinstance(error, NOTHING_DONE) and not isinstance(error, LedgerBusy)
 
 
-class OrderListener(Protocol):
-    """Who is told what becomes of orders, in the order it is known; ids are the sender's."""
-
-    def named(self, order_id: str, key: OrderKey) -> None:
-        """KIS gave the order its number: to be journalled."""
-
-    def accepted(self, order_id: str, key: OrderKey) -> None:
-        """The exchange has the order."""
-
-    def rejected(self, order_id: str, reason: str) -> None:
-        """The order is not and will not be; a fill after all is told with a mismatch."""
-
-    def filled(self, fill: Filled) -> None:
-        """Shares traded: told at once, never twice."""
-
-    def confirmed(self, order_id: str, number: str, quantity: int) -> None:
-        """The order list agrees with the fills told of one number."""
-
-    def canceled(self, order_id: str, quantity: int) -> None:
-        """The rest is cancelled (or over with its session), after all fills were told."""
-
-    def amended(self, order_id: str, key: OrderKey, quantity: int, price: int) -> None:
-        """The order rests under a new number, with this total quantity and price."""
-
-    def change_refused(self, order_id: str, change: Change, reason: str) -> None:
-        """A cancel or amendment came to nothing; the order is as before."""
-
-    def unknown(self, order_id: str) -> None:
-        """The fate of the order (or its change) is asked for."""
-
-    def waiting(self, order_id: str, for_id: str) -> None:
-        """The order waits, unsent, for an equal one of unknown fate."""
-
-    def registered(self) -> None:
-        """Fill notices come, for the first time or again."""
-
-    def foreign(self, order: Foreign) -> None:
-        """The account has an order that was not placed here; it is never touched."""
-
-    def mismatch(self, order_id: str, what: str) -> None:
-        """KIS and our book disagree: people must look."""
-
-
 @dataclass(slots=True)
 class _Cancel:
     """A cancel under way: how often it may still be sent, and whether it was refused."""
 
     tries_left: int
     is_over: bool = False
+    recall: Recall = field(default_factory=Recall)
 
 
 class KisOrders:
@@ -158,6 +107,7 @@ class KisOrders:
         self.foreign_rows: dict[tuple[str, str], replies.OrderRow] = {}
         self._rows: Sequence[replies.OrderRow] = ()
         self._queued: dict[str, OrderSpec] = {}
+        self._unsent: dict[str, Recall] = {}
         self._cancels: dict[str, _Cancel] = {}
         self._waiters: list[asyncio.Future[None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -197,6 +147,8 @@ class KisOrders:
         Orders that wait unsent are told as cancelled; cancels are still sent.
         """
         self._closing = why
+        for recall in self._unsent.values():
+            recall.recall()
         self._wake()
         return bool(self._background) and await self._settle(settle_ns)
 
@@ -258,8 +210,7 @@ class KisOrders:
         if self._closing:
             return self._refuse(order_id, f"Not sent: {self._closing}.")
         if other is None:
-            self.book.sending(order_id, spec, self._gateway.moment())
-            return self._send(order_id, request)
+            return self._send(order_id, spec, request)
         if len(self._queued) >= WAITING_MOST:
             return self._refuse(order_id, "Not sent: too many orders wait for unknown ones.")
         self._queued[order_id] = spec
@@ -282,12 +233,24 @@ class KisOrders:
         if was_queued and self._closing:
             self._listener.canceled(order_id, spec.quantity)
         elif was_queued:
-            self.book.sending(order_id, spec, self._gateway.moment())
-            await self._send(order_id, request)
+            await self._send(order_id, spec, request)
 
-    async def _send(self, order_id: str, request: Request) -> None:
+    def _send(
+        self, order_id: str, spec: OrderSpec, request: Request
+    ) -> Coroutine[None, None, None]:
+        """Note at once that an order is being sent, and return what sends it."""
+        self.book.sending(order_id, spec, self._gateway.moment())
+        self._unsent[order_id] = recall = Recall()
+        return self._sent(order_id, spec, request, recall)
+
+    async def _sent(self, order_id: str, spec: OrderSpec, request: Request, recall: Recall) -> None:
         try:
-            placed = replies.placed(await self._gateway.http.ask(request))
+            placed = await self._place(order_id, request, recall)
+        except Recalled as error:
+            self.book.refused(order_id, str(error))
+            self._listener.canceled(order_id, spec.quantity)
+            self._wake()
+            return
         # Whatever ended the wait, a cancelled task too: the request may have reached KIS.
         except BaseException as error:
             if nothing_was_done(error):
@@ -303,6 +266,12 @@ class KisOrders:
             if not await self.within(lambda: order.state is not OrderState.SENT, CONFIRM_NS):
                 self.list.want()
 
+    async def _place(self, order_id: str, request: Request, recall: Recall) -> replies.Placed:
+        try:
+            return replies.placed(await self._gateway.http.ask(request, recall))
+        finally:
+            del self._unsent[order_id]
+
     def _order_request(self, spec: OrderSpec) -> Request:
         return requests.order(
             self._gateway.config.account,
@@ -317,7 +286,7 @@ class KisOrders:
     # --- changes ---
 
     def cancel(self, order_id: str) -> asyncio.Future[None]:
-        """Cancel what rests of an order; one without a number waits for it.
+        """Cancel what rests of an order; one without a number is taken back, or waits for it.
 
         Only what the list shows as never arrived is sent again. Raises KeyError for an order that
         was not submitted.
@@ -337,6 +306,8 @@ class KisOrders:
             return
         if order_id in self._cancels:
             return
+        if (unsent := self._unsent.get(order_id)) is not None:
+            unsent.recall()
         cancel = self._cancels[order_id] = _Cancel(CANCEL_TRIES)
         try:
             while cancel.tries_left and not cancel.is_over:
@@ -354,8 +325,10 @@ class KisOrders:
         request = requests.cancel(
             self._gateway.config.account, order.branch, order.number, order.spec.order_type
         )
-        error = await self._change(order, Change.CANCEL, request)
-        if isinstance(error, Retry) and cancel.tries_left:
+        error = await self._change(order, Change.CANCEL, request, recall=cancel.recall)
+        if isinstance(error, Recalled):
+            cancel.is_over = True
+        elif isinstance(error, Retry) and cancel.tries_left:
             limits, jitter = self._gateway.config.limits, self._gateway.timing.jitter_ppm()
             attempt = CANCEL_TRIES - cancel.tries_left - 1
             wait_ns = max(delay_ns(limits, attempt, jitter), error.wait_ns)
@@ -401,14 +374,22 @@ class KisOrders:
             await self._await_change(order)
 
     async def _change(
-        self, order: KisOrder, change: Change, request: Request, price: int = 0
+        self,
+        order: KisOrder,
+        change: Change,
+        request: Request,
+        price: int = 0,
+        recall: Recall | None = None,
     ) -> KisError | None:
         """Send a change; returns the error where KIS surely did nothing."""
         order_id = order.order_id
         self.book.changing(order_id, change, self._gateway.moment(), price=price)
         try:
-            placed = replies.placed(await self._gateway.http.ask(request))
-        # As in _send.
+            placed = replies.placed(await self._gateway.http.ask(request, recall))
+        except Recalled as error:
+            self.book.change_recalled(order_id)
+            return error
+        # As in _sent.
         except BaseException as error:
             if isinstance(error, KisError) and nothing_was_done(error):
                 moment = self._gateway.moment()
@@ -496,6 +477,9 @@ class KisOrders:
             if isinstance(event, ChangeRefused) and self._is_repeated(event, error):
                 continue
             tell(self._listener, event)
+        for order_id, cancel in self._cancels.items():
+            if self.book.order(order_id).state in ENDED:
+                cancel.recall.recall()
         self.list.wake()
         self._wake()
 
@@ -548,30 +532,3 @@ def _may_be_notice(raw: str | bytes) -> bool:
     """Tell whether what cannot be read (or what is said of it) may have been a notice."""
     text = raw if isinstance(raw, str) else raw.decode("ascii", "replace")
     return any(word in text[:100] for word in ("notice", *NOTICE_TRS))
-
-
-def tell(listener: OrderListener, event: BookEvent) -> None:
-    """Call what a listener has for an event of the book."""
-    match event:
-        case Taken(order_id, key):
-            listener.named(order_id, key)
-        case Accepted(order_id, key):
-            listener.accepted(order_id, key)
-        case Rejected(order_id, reason):
-            listener.rejected(order_id, reason)
-        case Filled():
-            listener.filled(event)
-        case Confirmed(order_id, number, quantity):
-            listener.confirmed(order_id, number, quantity)
-        case Canceled(order_id, quantity):
-            listener.canceled(order_id, quantity)
-        case Amended(order_id, key, quantity, price):
-            listener.amended(order_id, key, quantity, price)
-        case ChangeRefused(order_id, change, reason):
-            listener.change_refused(order_id, change, reason)
-        case Unknown(order_id):
-            listener.unknown(order_id)
-        case Foreign():
-            listener.foreign(event)
-        case Mismatch(order_id, what):
-            listener.mismatch(order_id, what)

@@ -19,6 +19,7 @@ from adapters.kis.errors import (
     MalformedAnswer,
     NotSent,
     OutcomeUnknown,
+    Recalled,
     TokenRejected,
     VenueBusy,
 )
@@ -29,6 +30,26 @@ from adapters.kis.token_cache import TokenCache
 from adapters.kis.token_source import TokenSource
 
 type _Turn = asyncio.Future[Ticket]
+
+
+class Recall:
+    """Lets whoever asked take a request back while it waits for its turn; used for one request."""
+
+    def __init__(self) -> None:
+        self._is_recalled = False
+        self._turn: _Turn | None = None
+
+    def recall(self) -> None:
+        """Take the request back; one that was sent goes on, and is not sent again."""
+        self._is_recalled = True
+        if self._turn is not None and not self._turn.done():
+            self._turn.set_exception(Recalled("Taken back before it was sent."))
+
+    def waits(self, turn: _Turn) -> None:
+        """Note the turn that the request waits for."""
+        self._turn = turn
+        if self._is_recalled:
+            self.recall()
 
 
 class KisHttp:
@@ -91,16 +112,17 @@ class KisHttp:
         """Return whether an endpoint is asked now."""
         return self._breaker(endpoint).state
 
-    async def ask(self, request: Request) -> Answer:
+    async def ask(self, request: Request, recall: Recall | None = None) -> Answer:
         """Return KIS's answer to a request, after as many attempts as are right.
 
-        Raises an error of the tree; NotSent where nothing left, OutcomeUnknown where an order may
-        or may not be placed. A caller that is cancelled knows as little as after OutcomeUnknown.
+        Raises an error of the tree; NotSent where nothing left (Recalled where it was taken back),
+        OutcomeUnknown where an order may or may not be placed. A caller that is cancelled knows as
+        little as after OutcomeUnknown.
         """
         attempt = 0
         while True:
             try:
-                return await self._with_token(request)
+                return await self._with_token(request, recall)
             except KisError as error:
                 wait_ns = retry_wait_ns(
                     request.endpoint,
@@ -124,12 +146,14 @@ class KisHttp:
 
     # --- one attempt ---
 
-    async def _with_token(self, request: Request) -> Answer:
+    async def _with_token(self, request: Request, recall: Recall | None) -> Answer:
         if request.endpoint.group is Group.OAUTH:
             return await self._once(request, None)
-        return await self._once(request, await self._tokens.current())
+        return await self._once(request, await self._tokens.current(), recall)
 
-    async def _once(self, request: Request, token: Secret | None) -> Answer:
+    async def _once(
+        self, request: Request, token: Secret | None, recall: Recall | None = None
+    ) -> Answer:
         """Send a request when it is its turn; the breaker learns what became of it."""
         endpoint, breaker = request.endpoint, self._breaker(request.endpoint)
         turn = self._queue(endpoint)
@@ -137,19 +161,27 @@ class KisHttp:
             self._budget.withdraw(turn)
             turn.cancel()
             raise NotSent(f"KIS failed to answer {endpoint.name} several times: it rests a while.")
+        if recall is not None:
+            recall.waits(turn)
         try:
             ticket = await turn
             answer = await self._exchange(request, ticket, token and (self._tokens.held() or token))
+        except Recalled:
+            self._leave(turn, breaker)
+            raise
         except KisError as error:
             self._learn(breaker, error)
             raise
         except BaseException:
-            self._budget.withdraw(turn)
-            if breaker.state is BreakerState.TRIAL:  # a trial that was cancelled proves nothing
-                breaker.failed(self._timing.steady_ns())
+            self._leave(turn, breaker)
             raise
         breaker.worked()
         return answer
+
+    def _leave(self, turn: _Turn, breaker: Breaker) -> None:
+        self._budget.withdraw(turn)
+        if breaker.state is BreakerState.TRIAL:  # a trial that was cancelled proves nothing
+            breaker.failed(self._timing.steady_ns())
 
     async def _exchange(self, request: Request, ticket: Ticket, token: Secret | None) -> Answer:
         endpoint = request.endpoint

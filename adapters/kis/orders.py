@@ -204,6 +204,10 @@ class OrderBook(Ledger):
         order.doubt_ns = at.wall_ns
         return [] if pending is None else [ChangeRefused(order_id, pending.change, reason)]
 
+    def change_recalled(self, order_id: str) -> None:
+        """Take in that a change was taken back before it was sent."""
+        self._orders[order_id].change = None
+
     def change_lost(self, order_id: str, at: Moment | None = None) -> list[BookEvent]:
         """Take in that no reply to a change came; ``at`` as in ``reply_lost``."""
         order = self._orders[order_id]

@@ -10,6 +10,7 @@ from nautilus_trader.model import OrderSide
 from adapters.kis.errors import Stop
 from adapters.kis.market import Change
 from adapters.kis.order_events import OrderState
+from adapters.kis.requests import Group
 from scenarios.venues.kis.personality import Environment
 
 from kis_market import CODE, SESSION, buy, quote  # isort: skip - on live_kis's path
@@ -277,9 +278,65 @@ def test_a_cancel_waits_for_the_number_of_its_order(tmp_path):
     async def body(one):
         one.arm("lost_reply", match="order-cash")
         one.orders.submit("A", spec())
+        await one.until(lambda: one.seen.requests["order-cash"])
         await one.orders.cancel("A")
         await both_books(one)
         assert one.told.story("A") == ["unknown", "accepted", "canceled"]
+
+    run(tmp_path, body)
+
+
+def let_nothing_go(one, seconds=30):
+    until_ns = one.gateway.timing.steady_ns() + seconds * SECOND
+    one.gateway.http._budget._hold(tuple(Group), until_ns)
+
+
+def test_an_order_that_waits_for_its_turn_is_taken_back_by_a_cancel(tmp_path):
+    async def body(one):
+        let_nothing_go(one)
+        sending = one.orders.submit("A", spec())
+        cancels = [one.orders.cancel("A") for _ in range(2)]
+        await asyncio.gather(sending, *cancels)
+        assert one.told.story("A") == ["canceled"]
+        assert one.gateway.http.queued == 0
+        await both_books(one)
+        assert one.seen.requests["order-cash"] == 0
+
+    run(tmp_path, body)
+
+
+def test_orders_that_wait_for_their_turn_are_taken_back_at_the_end(tmp_path):
+    async def body(one):
+        await one.orders.submit("A", spec())
+        await one.until(lambda: one.told.of("accepted"))
+        let_nothing_go(one)
+        sending = [
+            one.orders.submit(name, spec(price=9_800 - 10 * i)) for i, name in enumerate("BC")
+        ]
+        finishing = asyncio.create_task(one.orders.finish(60 * SECOND))
+        await asyncio.gather(*sending)
+        assert await finishing
+        assert [one.told.story(name) for name in "ABC"] == [
+            ["accepted"],
+            ["canceled"],
+            ["canceled"],
+        ]
+        assert one.seen.requests["order-cash"] == 1
+
+    run(tmp_path, body)
+
+
+def test_a_cancel_that_waits_for_its_turn_is_not_sent_once_its_order_has_filled(tmp_path):
+    async def body(one):
+        await one.orders.submit("A", spec(10, 9_990))
+        await one.until(lambda: one.told.of("accepted"))
+        let_nothing_go(one)
+        cancel = one.orders.cancel("A")
+        one.trade(9_980, 10)
+        await cancel
+        assert one.told.story("A") == ["accepted", "filled"]
+        await both_books(one)
+        assert one.seen.requests["order-rvsecncl"] == 0
 
     run(tmp_path, body)
 

@@ -13,7 +13,7 @@ from nautilus_trader.model import OrderSide
 from adapters.kis import errors, replies, requests
 from adapters.kis.backoff import BreakerState
 from adapters.kis.config import Account
-from adapters.kis.http import KisHttp
+from adapters.kis.http import KisHttp, Recall
 
 from kis_market import CODE, WHO, quote, trade  # isort: skip - found on the path of live_kis
 
@@ -58,6 +58,43 @@ def test_a_burst_stays_within_the_limit_and_orders_go_first(tmp_path):
         assert not one.seen.violation_counts
 
     check(tmp_path, body, speed=3, limits={"requests_per_s": 18})
+
+
+def test_a_request_is_taken_back_until_it_is_sent(tmp_path):
+    async def body(one):
+        early, waiting, late = Recall(), Recall(), Recall()
+        early.recall()
+        with pytest.raises(errors.Recalled):
+            await one.http.ask(BUY, early)
+        one.http._budget._hold(tuple(requests.Group), one.fast.timing().steady_ns() + 20 * SECOND)
+        asked = asyncio.create_task(one.http.ask(BUY, waiting))
+        while not one.http.queued:
+            await asyncio.sleep(0)
+        waiting.recall()
+        with pytest.raises(errors.Recalled):
+            await asked
+        assert one.http.queued == 0
+        assert one.seen.requests["order-cash"] == 0
+        assert replies.placed(await one.http.ask(BUY, late)).number
+        late.recall()
+        assert one.seen.requests["order-cash"] == 1
+        assert one.http.breaker(BUY.endpoint) is BreakerState.CLOSED
+
+    check(tmp_path, body)
+
+
+def test_a_trial_that_is_taken_back_proves_nothing(tmp_path):
+    async def body(one):
+        breaker, recall = one.http._breaker(BUY.endpoint), Recall()
+        while breaker.state is BreakerState.CLOSED:
+            breaker.failed(one.fast.timing().steady_ns())
+        one.fast.jumped_ns += one.config.limits.breaker_open_ns * 2
+        recall.recall()
+        with pytest.raises(errors.Recalled):
+            await one.http.ask(BUY, recall)
+        assert breaker.state is BreakerState.OPEN
+
+    check(tmp_path, body)
 
 
 @pytest.mark.parametrize(
