@@ -193,7 +193,7 @@ class Desk:
 
 @asynccontextmanager
 async def desk(
-    folder, *events, speed=50.0, now=10, codes=(CODE,), list_every_s=30, ends_ns=(), numbers=None,
+    folder, *events, speed=80.0, now=10, codes=(CODE,), list_every_s=30, ends_ns=(), numbers=None,
     start=True, **more,
 ):  # fmt: skip
     """Start a server and orders over it, at ``now`` seconds after the open."""

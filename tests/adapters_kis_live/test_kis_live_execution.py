@@ -15,7 +15,7 @@ from scenarios.venues.kis.personality import Environment
 
 from kis_market import CODE, SESSION, buy, quote  # isort: skip - on live_kis's path
 
-FAST_TIMEOUT = {"request_timeout_ns": 3 * SECOND}
+FAST_TIMEOUT = {"request_timeout_ns": 6 * SECOND}
 
 
 async def both_books(one):
@@ -139,7 +139,7 @@ def test_an_order_without_a_reply_is_looked_up_and_never_sent_again(
     tmp_path, fault, is_placed, price
 ):
     async def body(one):
-        one.arm(fault, seconds=10, match="order-cash")
+        one.arm(fault, seconds=0.3, match="order-cash")
         await one.orders.submit("A", spec(10, price))
         assert one.told.story("A")[0] == "unknown"
         assert one.orders.book.order("A").state is OrderState.UNKNOWN
@@ -264,7 +264,7 @@ def test_a_cancel_is_repeated_only_where_the_list_shows_that_it_never_arrived(
 ):
     async def body(one):
         await one.orders.submit("A", spec())
-        one.arm(fault, seconds=10, match="order-rvsecncl")
+        one.arm(fault, seconds=0.3, match="order-rvsecncl")
         await one.orders.cancel("A")
         await both_books(one)
         assert one.told.story("A")[-1] == "canceled"
