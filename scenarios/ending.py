@@ -20,6 +20,7 @@ class Ending:
         self.reason = ""
         self.signal: signal.Signals | None = None
         self.failure: BaseException | None = None
+        self._is_final = False
 
     def end(self, reason: str) -> None:
         """End the run for a reason."""
@@ -29,9 +30,13 @@ class Ending:
 
     def fail(self, failure: BaseException) -> None:
         """End the run because something failed; the first failure stands."""
-        if self.failure is None:
+        if self.failure is None and not self._is_final:
             self.failure = failure
         self.end("it failed")
+
+    def finish(self) -> None:
+        """Take no failure from now on: it would be one that the end itself caused."""
+        self._is_final = True
 
     def hurry(self) -> None:
         """Wait for nothing any more."""

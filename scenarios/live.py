@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.kis.config import KisConfig, read_config
+from adapters.kis.errors import Stop
 from catalog.journal import open_journal
 from scenarios.calendars import krx_sessions
 from scenarios.consent import require_consent, show_stakes
@@ -40,14 +41,17 @@ def run_live(
     screen: Screen,
     *,
     consent: bool,
+    must_end: bool = False,
 ) -> Outcome:
     """Trade one session of a scenario at its venue.
 
+    ``must_end`` says that the window's end was asked for now, not written for another day.
     Raises BadInput before anything is sent that changes something, RunFailed after.
     """
     _check_venues(scenario)
     config = read_config(environ, scenario.table.venues[krx.VENUE].limits)
-    return asyncio.run(_Live(scenario, settings, config, screen).run(environ, consent=consent))
+    live = _Live(scenario, settings, config, screen, must_end=must_end)
+    return asyncio.run(live.run(environ, consent=consent))
 
 
 def environment(inherited: Mapping[str, str], folder: Path) -> dict[str, str]:
@@ -87,12 +91,19 @@ def window_of(now_ns: int, end_ns: int | None) -> Window:
 
 class _Live:
     def __init__(
-        self, scenario: Scenario, settings: Settings, config: KisConfig, screen: Screen
+        self,
+        scenario: Scenario,
+        settings: Settings,
+        config: KisConfig,
+        screen: Screen,
+        *,
+        must_end: bool,
     ) -> None:
         self._scenario = scenario
         self._settings = settings
         self._config = config
         self._screen = screen
+        self._must_end = must_end
         self._ending = Ending()
 
     async def run(self, environ: Mapping[str, str], *, consent: bool) -> Outcome:
@@ -107,20 +118,36 @@ class _Live:
             self._screen.warn,
             self._ending.fail,
         )
+        universe = await self._prepare(kis, window, consent=consent)
+        try:
+            return await self._trade(kis, universe, clock)
+        finally:
+            await kis.close()
+
+    async def _prepare(self, kis: KisSide, window: Window, *, consent: bool) -> Universe:
+        """Ask for all that a run needs, the person's consent included; close where it lacks."""
         try:
             await kis.open()
             universe = await self._universe(kis, window)
             stakes = kis.stakes()
             show_stakes(universe, stakes, self._screen)
             require_consent(stakes, given=consent)
-            return await self._trade(kis, universe, clock)
-        finally:
+        except Stop as error:  # keys, account or servers: nothing has begun
             await kis.close()
+            raise BadInput(str(error)) from error
+        except BaseException:
+            await kis.close()
+            raise
+        return universe
 
     def _window(self, clock: VenueClock) -> Window:
         now_ns = clock.time.at(time.time_ns())
         end_ns = self._scenario.end_ns
         if end_ns is not None and end_ns <= now_ns:
+            if self._must_end:
+                raise BadInput(
+                    f"--to is {seoul(end_ns)} and it is {seoul(now_ns)} at KRX: give a later end."
+                )
             self._screen.warn(
                 f"The scenario's window ended {seoul(end_ns)}: the run trades until the close."
             )

@@ -47,7 +47,7 @@ def node_config() -> LiveNodeConfig:
     return LiveNodeConfig(
         environment=Environment.LIVE,
         trader_id=TRADER,
-        logging=LoggerConfig(stdout_level=LogLevel.OFF),
+        logging=LoggerConfig(stdout_level=LogLevel.OFF, bypass_logging=True),
         exec_engine=LiveExecutionEngineConfig(
             reconciliation=False,
             inflight_check_interval_ms=0,

@@ -74,6 +74,11 @@ class LiveHost(EngineHost):
         if first:
             self._on_failed(error)
 
+    @property
+    def has_started(self) -> bool:
+        """Tell whether the engine has connected and called ``on_start``."""
+        return self._started
+
     # --- what the composer calls, on the node's own thread ---
 
     def on_start(self) -> None:

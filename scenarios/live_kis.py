@@ -156,7 +156,7 @@ class KisSide:
     def _check_count(self, codes: list[str], scenario: Scenario) -> None:
         """Refuse a pattern that means more shares than could ever be registered."""
         most = self.config.limits.registrations - NOTICES
-        if not codes or len(codes) > most:
+        if len(codes) > most:
             raise BadInput(
                 f"{scenario.source}: the patterns of its strategies mean {len(codes):,} shares of "
                 f"KRX, and KIS streams at most {most} to a node; name the ones you want."
@@ -184,6 +184,11 @@ class KisSide:
         given = sum(int(parse_money(text, scenario.source).as_decimal()) for text in table.balances)
         self._account = account
         self._money_krw = min(given, max(account.settled_krw, 0))
+        if not self._money_krw:
+            raise BadInput(
+                f"{scenario.source}: there is no money to trade with: the account holds "
+                f"{account.settled_krw:,} KRW and venues.{krx.VENUE}.balances give {given:,}."
+            )
         if self._money_krw < given:
             self._say(
                 f"The account holds {account.settled_krw:,} KRW, less than the scenario's "

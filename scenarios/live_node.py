@@ -125,7 +125,7 @@ class NodeRun:
             finally:
                 watching.cancel()
                 handle.stop()
-                await asyncio.gather(running, return_exceptions=True)
+                await self._stopped(running)
                 for task in beside:
                     task.cancel()
                 await asyncio.gather(watching, *beside, return_exceptions=True)
@@ -134,6 +134,17 @@ class NodeRun:
             if self._ending.failure is not None:
                 raise self._ending.failure
             return self._result()
+
+    async def _stopped(self, running: asyncio.Task[None]) -> None:
+        """Wait until the node has stopped; one that still connects, or must hurry, is cut short."""
+        if self._shell.has_started:
+            hurry = asyncio.create_task(self._ending.hurried())
+            await asyncio.wait({running, hurry}, return_when=asyncio.FIRST_COMPLETED)
+            hurry.cancel()
+        if not running.done():
+            self._ending.finish()
+            self._kis.gateway.fail(RunFailed("the run has ended."))
+        await asyncio.gather(running, return_exceptions=True)
 
     async def _commit(self) -> None:
         while True:

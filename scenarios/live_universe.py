@@ -13,6 +13,7 @@ from nautilus_trader.model import BarAggregation, BarType, InstrumentId
 
 from catalog.store import Instrument
 from scenarios.scenario import Scenario, StrategyTable
+from scenarios.screen import seoul
 from scenarios.simulated_venues import market_of
 from scenarios.stream_names import stream_of
 from scenarios.wiring import (
@@ -70,7 +71,13 @@ def resolve_live(
     ``known`` are the venue's instruments, ``base_prices_raw`` what their day's price limits are
     counted from. Raises BadInput.
     """
+    if end_ns <= start_ns:
+        raise BadInput(
+            f"{scenario.source}: the run's end ({seoul(end_ns)}) has come before it could begin; "
+            "give a later one."
+        )
     classes = load_classes(scenario)
+    _check_names(scenario, known)
     with arithmetic():
         traded = {
             table.name: traded_by(table, known, scenario) for table in scenario.table.strategies
@@ -129,17 +136,36 @@ def _topics(
     return heard_by(cls, table.name, listed, scenario)
 
 
+def _check_names(scenario: Scenario, known: Mapping[InstrumentId, Instrument]) -> None:
+    """Refuse a name or pattern that means none of the venue's instruments."""
+    for table in scenario.table.strategies:
+        for name in table.instruments:
+            if not any(fnmatchcase(str(each), name) for each in known):
+                raise BadInput(
+                    f"{scenario.source}: {name} of strategy {table.name} is none of the venue's "
+                    "instruments; correct the name, as in 005930.KRX."
+                )
+
+
 def live_topic(text: str, instrument_id: InstrumentId, scenario: Scenario) -> Topic:
     """Return the stream of a name; raises BadInput for what KIS does not give."""
     try:
         kind, topic = stream_of(text, instrument_id)
-    except BadInput as error:
-        raise BadInput(f"{scenario.source}: {error}") from error
-    if kind is StreamKind.FUNDING or (
-        kind is StreamKind.BARS and BarType.from_str(topic).spec.aggregation not in BAR_STEPS
-    ):
+        is_given = kind is not StreamKind.FUNDING
+        if kind is StreamKind.BARS:
+            is_given = _is_folded(BarType.from_str(topic), instrument_id)
+    except BadInput:
+        is_given = False
+    if not is_given:
         raise BadInput(
             f"{scenario.source}: {text!r} cannot be had live; write trades, quotes, book, or bars "
             "by their step such as 1-MINUTE or 1-DAY."
         )
     return kind, topic, instrument_id
+
+
+def _is_folded(bar_type: BarType, instrument_id: InstrumentId) -> bool:
+    """Tell whether KIS's trades give such bars; "-1-MINUTE" would be read as another share's."""
+    unit, step = bar_type.spec.aggregation, bar_type.spec.step
+    is_known = unit in BAR_STEPS and (step == 1 or unit != BarAggregation.DAY)
+    return is_known and bar_type.instrument_id == instrument_id

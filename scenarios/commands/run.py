@@ -56,22 +56,30 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
             f"--on {args.on} is not in this version; use --on replay, or --on live against a "
             "simulated venue (onetape venue kis)."
         )
+    if args.on == "live" and args.start is not None:
+        raise BadInput("--from has no meaning with --on live, which begins now: leave it out.")
     scenario = load_scenario(find_scenario(args.scenario), args.set, (args.start, args.end))
     if args.on == "live":
-        trade_and_show(scenario, read_settings(), screen, consent=args.consent)
+        must_end = args.end is not None
+        trade_and_show(scenario, read_settings(), screen, consent=args.consent, must_end=must_end)
     else:
         run_and_show(scenario, read_settings(), screen, with_report=not args.no_report)
     return 0
 
 
 def trade_and_show(
-    scenario: Scenario, settings: Settings, screen: Screen, *, consent: bool
+    scenario: Scenario,
+    settings: Settings,
+    screen: Screen,
+    *,
+    consent: bool,
+    must_end: bool = False,
 ) -> Mapping[str, object]:
     """Trade a session at the venue and show what came of it; the JSON object comes last."""
     from scenarios.live import environment, run_live  # the live node takes a while to load
 
     environ = environment(os.environ, Path.cwd())
-    outcome = run_live(scenario, settings, environ, screen, consent=consent)
+    outcome = run_live(scenario, settings, environ, screen, consent=consent, must_end=must_end)
     summary = outcome.summary()
     show(summary, screen)
     show_books(summary, screen)
@@ -81,7 +89,13 @@ def trade_and_show(
 
 
 def show_books(summary: Mapping[str, object], screen: Screen) -> None:
-    """Say how the run's books and the venue's compare."""
+    """Say which strategies failed, and how the run's books and the venue's compare."""
+    stopped = summary.get("stopped")
+    for name in stopped if isinstance(stopped, list) else ():
+        screen.warn(
+            f"Strategy {name} failed and was stopped; why: onetape journal {summary['run_id']} "
+            "--kind fault"
+        )
     mismatches = summary.get("mismatches")
     for text in mismatches if isinstance(mismatches, list) else ():
         screen.warn(f"The venue's books differ: {text}")

@@ -70,6 +70,17 @@ def test_the_first_failure_stands_and_one_after_the_end_is_kept_as_well() -> Non
     in_a_loop(work)
 
 
+def test_a_failure_that_the_end_itself_causes_is_none() -> None:
+    async def work():
+        ending = Ending()
+        ending.end("SIGINT asked for it")
+        ending.finish()
+        ending.fail(ValueError("the connection was given up"))
+        assert ending.failure is None
+
+    in_a_loop(work)
+
+
 @pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_a_signal_ends_it_and_only_a_second_one_hurries(number: signal.Signals) -> None:
     async def work():
