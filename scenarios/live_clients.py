@@ -5,10 +5,8 @@ Rule: plain functions over values; the run itself is scenarios/live_node.py.
 
 from collections.abc import Callable
 
-from nautilus_trader.common import Clock, Environment, LoggerConfig, LogLevel
-from nautilus_trader.config import ExecutionClientConfig
+from nautilus_trader.common import Environment, LoggerConfig, LogLevel
 from nautilus_trader.live import (
-    ClientCache,
     LiveExecutionEngineConfig,
     LiveNodeConfig,
     LiveRiskEngineConfig,
@@ -24,7 +22,6 @@ from nautilus_trader.model import (
 )
 
 from adapters.kis.engine_events import Stray
-from adapters.kis.execution_client import KisExecution, KisExecutionFactory
 from adapters.kis.order_events import Accepted, Canceled, Filled, Rejected
 from strategies.host.core import Host
 from strategies.markets import krx
@@ -58,28 +55,6 @@ def node_config() -> LiveNodeConfig:
         timeout_disconnection_secs=SETTLE_NS / 1e9,
         delay_post_stop_secs=0.1,
     )
-
-
-def keeping(clients: list[KisExecution]) -> KisExecutionFactory:
-    """Return a factory that also keeps the client it makes, to be asked at the end."""
-
-    class Keeping(KisExecutionFactory):
-        @staticmethod
-        def create(
-            *,
-            name: str,
-            config: ExecutionClientConfig,
-            cache: ClientCache,
-            clock: Clock,
-            trader_id: TraderId,
-        ) -> KisExecution:
-            client = KisExecutionFactory.create(
-                name=name, config=config, cache=cache, clock=clock, trader_id=trader_id
-            )
-            clients.append(client)
-            return client
-
-    return Keeping()
 
 
 def commission_of(market: MarketFacts) -> Callable[[OrderSide, Quantity, Price], Money]:

@@ -17,13 +17,12 @@ from nautilus_trader.model import (
 
 from adapters.kis.data_client import KisDataConfig, KisDataFactory
 from adapters.kis.engine_events import Stray
-from adapters.kis.errors import KisError
 from adapters.kis.execution import KisOrders
-from adapters.kis.execution_client import KisExecution, KisExecutionConfig
+from adapters.kis.execution_client import KisExecution, KisExecutionConfig, KisExecutionFactory
 from adapters.kis.order_events import OrderKey
 from catalog.journal.writer import RunJournal
 from scenarios.ending import Ending
-from scenarios.live_clients import SETTLE_NS, commission_of, keeping, node_config, stray_report
+from scenarios.live_clients import SETTLE_NS, commission_of, node_config, stray_report
 from scenarios.live_host import COMMIT_EVERY_NS, LiveHost
 from scenarios.live_kis import KisSide
 from scenarios.live_messages import KisMessages
@@ -47,6 +46,7 @@ from strategies.ports import Kind, message_id
 
 CLIENT = "KIS"
 STATUS_S = 60.0
+FILLS_TRIES, FILLS_WAIT_S = 20, 0.1
 
 
 class NodeRun:
@@ -77,22 +77,20 @@ class NodeRun:
         )
         self._shell.attach(self._made.host)
         self._messages = KisMessages(self._shell.report, kis.gateway.market_ns, screen.warn)
-        self._clients: list[KisExecution] = []
+        self._agrees = False
+        self._execution = self._execution_config()
         self._node = self._build()
 
-    def _build(self) -> LiveNode:
-        market = self._universe.markets[krx.VENUE]
-        gateway, messages = self._kis.gateway, self._messages
-        data = KisDataConfig(
-            gateway=gateway,
-            instruments=self._kis.equities,
-            on_gap=messages.on_gap,
-            on_event=messages.on_event,
-            sessions=[self._kis.session],
-        )
-        execution = KisExecutionConfig(
-            gateway=gateway,
-            commission=commission_of(market),
+    @property
+    def _client(self) -> KisExecution | None:
+        """The execution client, once the engine has made it."""
+        return self._execution.client
+
+    def _execution_config(self) -> KisExecutionConfig:
+        messages = self._messages
+        return KisExecutionConfig(
+            gateway=self._kis.gateway,
+            commission=commission_of(self._universe.markets[krx.VENUE]),
             on_stray=self._on_stray,
             on_named=self._on_named,
             on_unknown=self._on_unknown,
@@ -101,9 +99,19 @@ class NodeRun:
             on_reconciled=messages.on_reconciled,
             ends_ns=[self._kis.session.close_ns],
         )
+
+    def _build(self) -> LiveNode:
+        gateway, messages = self._kis.gateway, self._messages
+        data = KisDataConfig(
+            gateway=gateway,
+            instruments=self._kis.equities,
+            on_gap=messages.on_gap,
+            on_event=messages.on_event,
+            sessions=[self._kis.session],
+        )
         builder = LiveNodeBuilder.from_config("ONETAPE", node_config())
         builder = builder.add_data_client(CLIENT, KisDataFactory(), data)
-        builder = builder.add_exec_client(CLIENT, keeping(self._clients), execution)
+        builder = builder.add_exec_client(CLIENT, KisExecutionFactory(), self._execution)
         node = builder.build()
         node.add_strategy(self._shell)
         return node
@@ -196,12 +204,14 @@ class NodeRun:
             reason = f"the run ends before the close: {self._ending.reason}"
             self._shell.pull(KillSwitch(KillAction.PULL, reason, now_ns))
         self._shell.stop_taking()
-        for client in self._clients:
-            if self._ending.failure is not None:
-                self._cancel_all(client)
-            if client.is_connected:
-                await self._settle_orders(client.orders)
-                await self._compare(client)
+        client = self._client
+        if client is None:
+            return
+        if self._ending.failure is not None:
+            self._cancel_all(client)
+        if client.is_connected:
+            await self._settle_orders(client.orders)
+            await self._compare(client)
 
     async def _settle_orders(self, orders: KisOrders) -> None:
         def is_over() -> bool:
@@ -218,15 +228,18 @@ class NodeRun:
             client.orders.cancel(order_id)
 
     async def _compare(self, client: KisExecution) -> None:
-        try:
-            await client.reconcile()
-        except KisError as error:
-            self._screen.warn(f"The books cannot be compared with KIS's: {error}")
-        told = len(client.events.fills)
-        if self._ending.failure is None and told != self._made.host.counts.fills:
+        """Hold orders, holdings and cash to KIS's a last time, and our count of fills to its."""
+        await client.wind_down()
+        self._agrees = client.reconciler.agrees
+        for _ in range(FILLS_TRIES):
+            # what the client told goes through the engine's queue to the host
+            if len(client.events.fills) == self._made.host.counts.fills:
+                return
+            await asyncio.sleep(FILLS_WAIT_S)
+        if self._ending.failure is None:
             self._ending.fail(
                 InvariantBroken(
-                    f"KIS's adapter told {told} fills and the host counted "
+                    f"KIS's adapter told {len(client.events.fills)} fills and the host counted "
                     f"{self._made.host.counts.fills}: the engine lost some."
                 )
             )
@@ -252,8 +265,8 @@ class NodeRun:
 
     def _cancel_stray(self, command: CancelOrder) -> None:
         """Cancel past the engine what it calls ended and KIS does not."""
-        for client in self._clients:
-            client.orders.cancel(command.order_id.value)
+        if self._client is not None:
+            self._client.orders.cancel(command.order_id.value)
 
     # --- what came of it ---
 
@@ -265,7 +278,7 @@ class NodeRun:
         holdings = {each.code: each.now for each in found.holdings if each.now}
         return {
             "ended": self._ending.reason,
-            "reconciled": found.settled and not found.mismatches and not found.orders_open,
+            "reconciled": self._agrees and not found.mismatches and not found.orders_open,
             "mismatches": list(found.mismatches),
             "account": {krx.VENUE: {"cash": found.cash.now_krw, "holdings": holdings}},
             "stopped": sorted(self._made.host.stopped),
