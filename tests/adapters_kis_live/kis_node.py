@@ -180,6 +180,7 @@ def in_thread(work):
             failures.append(traceback.format_exc())
         gc.collect()
 
+    gc.collect()  # what earlier tests left of engines belongs to this thread
     thread = threading.Thread(target=whole)
     thread.start()
     thread.join()

@@ -7,7 +7,6 @@ import pytest
 from live_node import depth, iid, noded, trades
 from nautilus_trader.model import (
     BarType,
-    BookType,
     ClientId,
     CustomData,
     DataType,
@@ -107,14 +106,6 @@ def test_polled_prices_come_for_more_symbols_than_slots_and_are_marked(tmp_path)
     ids = {iid(code) for code in CODES}
     wants = [custom("KisSnapshot", code) for code in CODES]
     check(tmp_path, body, wants, codes=CODES, speed=20, limits={"requests_per_s": 20})
-
-
-def test_book_deltas_are_refused_with_what_to_subscribe_to(tmp_path):
-    async def body(node):
-        await node.until(lambda: node.told(NotServed))
-        assert "subscribe to the book's depth" in node.told(NotServed)[0].why
-
-    check(tmp_path, body, [lambda actor: actor.subscribe_book_deltas(iid(), BookType.L2_MBP)])
 
 
 @pytest.mark.parametrize(
