@@ -39,7 +39,8 @@ BEFORE_OPEN_NS = 30 * MINUTE_NS
 """Orders of the opening auction are taken from 08:30. Source: KRX, trading hours, 2026-11-20."""
 AFTER_CLOSE_NS = MINUTE_NS
 """The closing auction ends up to 30 s late and its prints come after that."""
-LOG_IN_S = 20
+LOG_IN_S = 90
+"""A request may take its time, and KIS gives one token a minute."""
 BOOKS = frozenset({StreamKind.QUOTES, StreamKind.DELTAS})
 """Streams that one registration of the book brings; trades and bars come with one of the trades."""
 NOTICES = 1
@@ -101,7 +102,7 @@ class KisSide:
         await self.gateway.open_requests()
         try:
             async with asyncio.timeout(LOG_IN_S):
-                await self.gateway.http.log_in()
+                await self.gateway.http.log_in(self._say)
         except (Retry, ProtocolError, TimeoutError) as error:
             await require_kis(self.config)  # says it better where this is not KIS at all
             raise RunFailed(

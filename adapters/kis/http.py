@@ -21,11 +21,12 @@ from adapters.kis.errors import (
     OutcomeUnknown,
     Recalled,
     TokenRejected,
+    TokenTooSoon,
     VenueBusy,
 )
 from adapters.kis.parse import Answer
 from adapters.kis.requests import Endpoint, Group, Request
-from adapters.kis.timing import Timing, wait_until
+from adapters.kis.timing import SECOND, Timing, wait_until
 from adapters.kis.token_cache import TokenCache
 from adapters.kis.token_source import TokenSource
 
@@ -136,9 +137,23 @@ class KisHttp:
             await self._timing.sleep_ns(wait_ns)
             attempt += 1
 
-    async def log_in(self) -> None:
-        """Have a token, from the disk or from KIS. Raises an error of the tree, or BadInput."""
-        await self._tokens.current()
+    async def log_in(self, say: Callable[[str], None] | None = None) -> None:
+        """Have a token, from the disk or from KIS. Raises an error of the tree, or BadInput.
+
+        With ``say`` it is told, and waited for, that KIS gives one token a minute.
+        """
+        try:
+            await self._tokens.current()
+        except TokenTooSoon as error:
+            if say is None:
+                raise
+            wait_ns = error.wait_ns + SECOND
+            say(
+                "KIS gives one token a minute and another was asked for just now: the next is "
+                f"asked for in {wait_ns // SECOND} s."
+            )
+            await self._timing.sleep_ns(wait_ns)
+            await self._tokens.current()
 
     async def approval_key(self) -> Secret:
         """Return a key for the WebSocket. Raises an error of the tree."""

@@ -107,6 +107,23 @@ def test_a_second_issue_within_a_minute_is_waited_for(tmp_path):
     check(tmp_path, body, speed=100, numbers=numbers)
 
 
+def test_who_logs_in_waits_for_the_minute_if_he_lets_it_be_said(tmp_path):
+    async def body(one):
+        one.server.venue.tokens.issue(WHO.app_key, one.fast())  # to a process of another machine
+        with pytest.raises(errors.TokenTooSoon):
+            await one.http.log_in()
+        said = []
+        await one.http.log_in(said.append)
+        assert len(said) == 1
+        assert "one token a minute" in said[0]
+        assert one.seen.answers["EGW00133"] == 1
+        await one.http.log_in(said.append)
+        assert len(said) == 1
+
+    numbers = {"request_timeout_ns": 60 * SECOND}
+    check(tmp_path, body, speed=100, numbers=numbers)
+
+
 def test_an_old_token_is_replaced_before_it_ends_and_nobody_waits(tmp_path):
     async def body(one):
         await one.http.ask(PRICE)
