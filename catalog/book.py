@@ -133,7 +133,7 @@ class DepthSync:
     def _continues(self, diff: DepthDiff, applied: int) -> bool:
         if diff.previous_id is None:
             return diff.first_id <= applied + 1 if self._fresh else diff.first_id == applied + 1
-        return diff.first_id <= applied if self._fresh else diff.previous_id == applied
+        return diff.previous_id == applied or (self._fresh and diff.first_id <= applied)
 
 
 class _Side:

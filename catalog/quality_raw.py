@@ -15,21 +15,20 @@ import pyarrow.compute as pc
 
 from catalog.columns import Ints, from_text
 from catalog.ingest.candles import DAY_NS, infer_interval
-from catalog.ingest.dumps import Dump, DumpKind, DumpReader, dump_of, ns_of
+from catalog.ingest.dumps import Dump, DumpKind, DumpReader, dump_of, interval_ns_of, ns_of
 from catalog.ingest.exchange_info import is_exchange_info, read_listed
 from catalog.ingest.frames import frames_in, looks_like_frames, sent_ns, values_of
 from catalog.ingest.indices import index_id_of, read_index
 from catalog.ingest.instruments import KRX_NAME
 from catalog.ingest.large_tables import is_large, joined, last_row, sheets_of
 from catalog.ingest.listings import is_listing, read_listing
-from catalog.ingest.mapping import NoMarketData, check_priced
+from catalog.ingest.mapping import NoMarketData, check_dump_traded, check_priced
 from catalog.ingest.recorded_csv import RecordedCsv, is_recorded_csv, read_chunks
+from catalog.ingest.recorded_lines import lines_of, received_ns
 from catalog.ingest.recordings import (
     is_answers,
-    lines_of,
     looks_like_recording,
     read_answers,
-    received_ns,
     venue_ns,
 )
 from catalog.ingest.tables import PRICES, Sheet, read_first_names, read_sheet
@@ -84,6 +83,7 @@ def _check_form(path: Path, timezone: str) -> list[Finding]:
     for is_form, check in _FORMS:
         if is_form(path):
             return check(path)
+    check_dump_traded(path)
     if (dump := dump_of(path)) is not None:
         return _check_dump(dump)
     return _check_sheets(path, timezone)
@@ -321,6 +321,7 @@ def _check_dump(dump: Dump) -> list[Finding]:
     times = Times(found, sessions=ContinuousDays(), ids_tell_loss=True)
     ids = Ids(found, "trade", Severity.WARNING)
     reader = DumpReader(dump)
+    last = None
     for table in reader.tables():
         rows = np.arange(table.num_rows, dtype=np.int64) + reader.line
         bars = dump.kind is DumpKind.KLINES
@@ -328,6 +329,9 @@ def _check_dump(dump: Dump) -> list[Finding]:
         times.add(rows, stamps, stamps)
         for name in set(table.column_names) & {*PRICES, "price", "bid", "ask"}:
             check_prices(found, name, table.column(name).combine_chunks(), rows, stamps)
+        if bars:
+            _check_steps(found, dump, last, rows, stamps)
+            last = int(stamps[-1])
         if dump.kind is DumpKind.BOOK_TICKER:
             bid, ask = (table.column(name).combine_chunks() for name in ("bid", "ask"))
             check_crossed(found, bid, ask, rows, stamps)
@@ -340,6 +344,17 @@ def _check_dump(dump: Dump) -> list[Finding]:
             ids.add(rows, stamps, numbers, numbers, None)
     times.finish()
     return found.all()
+
+
+def _check_steps(found: Findings, dump: Dump, last: int | None, rows: Ints, stamps: Ints) -> None:
+    """Check that each candle follows the one before."""
+    interval_ns = interval_ns_of(dump)
+    before = int(stamps[0]) - interval_ns if last is None else last
+    steps = np.diff(stamps, prepend=before)
+    text = "a candle repeats, or is earlier than the row above"
+    found.mark(Severity.ERROR, "time-back", text, steps <= 0, rows, stamps)
+    text = "candles are missing before this one"
+    found.mark(Severity.WARNING, "missing-bars", text, steps > interval_ns, rows, stamps)
 
 
 def _check_sheets(path: Path, timezone: str) -> list[Finding]:

@@ -33,8 +33,9 @@ from catalog.ingest.bars import SEOUL_NS
 from catalog.ingest.frames import SORTED_BYTES, SOURCE_MARK, STAND_IN, begins_array, values_of
 from catalog.ingest.instruments import Grid
 from catalog.ingest.receive_times import received_in, time_ns
+from catalog.ingest.recorded_lines import lines_of
 from catalog.ingest.recorded_rows import DepthStream, RowStream, close_streams
-from catalog.ingest.recordings import Recorded, lines_of
+from catalog.ingest.recordings import Recorded
 from catalog.store import Import
 from catalog.unpacked import unpacked
 from strategies.errors import BadInput

@@ -1,11 +1,13 @@
 """Reads Binance's public dumps: klines, trades, aggTrades, bookTicker and fundingRate, in chunks.
 
-Rule: a file is told by its name (``BTCUSDT-trades-2025-01.zip``); a header, the unit of its times
-and its market are told by what is in it. A dump has no receive time: ``ts_init`` is the venue's
+Rule: a file is told by its name (``BTCUSDT-trades-2025-01.zip``) and by the folders it lies in; a
+header, the unit of its times and else its market are told by what is in it. A checksum that lies
+beside it must be its own. A dump has no receive time: ``ts_init`` is the venue's
 time, and never goes back. Candles are stamped at their close, and one that does not last its
 interval is refused.
 """
 
+import hashlib
 import io
 import re
 import zipfile
@@ -24,6 +26,7 @@ from nautilus_trader.model import InstrumentId
 from catalog.columns import Ints, decimals_needed, labels, rounded, times
 from catalog.ingest.candles import bar_type, parse_interval
 from catalog.ingest.instruments import Grid, Needs, resolve
+from catalog.ingest.mapping import NoMarketData
 from catalog.ingest.recordings import Market, instrument_id_of
 from catalog.layout import MAX_ROW_GROUP, RAW, SCHEMAS
 from catalog.store import Import, StreamWriter, size_precision
@@ -67,7 +70,7 @@ class Dumped:
 
 
 _NAME = re.compile(
-    r"^(?P<symbol>[0-9A-Z]{3,}(?:_\d{6})?)-(?P<kind>trades|aggTrades|bookTicker|fundingRate|"
+    r"^(?P<symbol>[0-9A-Z]{3,}(?:_(?:\d{6}|PERP))?)-(?P<kind>trades|aggTrades|bookTicker|fundingRate|"
     r"\d{1,2}(?:s|m|h|d|w|mo))-\d{4}-\d\d(?:-\d\d)?\.(?:csv|csv\.gz|zip)$"
 )
 _KLINE = "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker,taker_quote,_"
@@ -82,14 +85,14 @@ _COLUMNS = {
     DumpKind.FUNDING: ("time,hours,rate",),
 }
 _USED = {
-    DumpKind.KLINES: ("open_time", "open", "high", "low", "close", "volume", "close_time"),
+    DumpKind.KLINES: ("open_time", "open", "high", "low", "close", "volume", "close_time", "count"),
     DumpKind.TRADES: ("id", "price", "qty", "time", "maker"),
     DumpKind.AGG_TRADES: ("id", "price", "qty", "time", "maker"),
     DumpKind.BOOK_TICKER: ("id", "bid", "bid_qty", "ask", "ask_qty", "time"),
     DumpKind.FUNDING: ("time", "hours", "rate"),
 }
 _TYPES = {
-    **dict.fromkeys(("id", "time", "open_time", "close_time", "hours"), pa.int64()),
+    **dict.fromkeys(("id", "time", "open_time", "close_time", "hours", "count"), pa.int64()),
     "maker": pa.bool_(),
     "rate": pa.string(),
 }
@@ -101,6 +104,9 @@ _STREAMS = {
     DumpKind.FUNDING: StreamKind.FUNDING,
 }
 _PRICED = {"price", "bid_price", "ask_price", "open", "high", "low", "close"}
+_FOLDERS = (("spot", Market.SPOT), ("um", Market.USDM))
+"""Folders of Binance's site that tell the market of what lies in them."""
+
 _MICROS_FROM = 10**14
 _HOUR_NS = 3_600 * 10**9
 
@@ -125,11 +131,29 @@ def import_dump(
     chunk_bytes: int = CHUNK_BYTES,
 ) -> Dumped:
     """Import one dump, a chunk in memory at a time. Raises BadInput naming file and line."""
+    if "_" in dump.symbol or "cm" in dump.path.parts:
+        why = "is of a coin-margined or an expiring contract"
+        raise NoMarketData(dump.path, why, "import spot or perpetuals of USD-M")
+    _check_sum(dump.path)
     reader = DumpReader(dump, on_bytes, chunk_bytes)
     writing = _Writing(batch, dump, reader)
     for table in reader.tables():
         writing.add(table)
     return writing.close(market, grid)
+
+
+def _check_sum(path: Path) -> None:
+    """Compare a dump with the checksum that Binance gives beside it, where it is there."""
+    beside = path.with_name(f"{path.name}.CHECKSUM")
+    if not beside.is_file():
+        return
+    wanted = beside.read_text("ascii", "replace").split()[:1]
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if wanted != [found]:
+        raise BadInput(
+            f"{path} does not match its checksum in {beside.name}: pull or copy both again."
+        )
 
 
 class DumpReader:
@@ -207,12 +231,15 @@ class DumpReader:
     def market(self) -> Market | None:
         """Return the market that path, columns, header or times tell."""
         kind, parts = self.dump.kind, self.dump.path.parts
-        if kind in (DumpKind.BOOK_TICKER, DumpKind.FUNDING) or "um" in parts:
+        folders = {market for name, market in _FOLDERS if name in parts}
+        if len(folders) == 1:
+            return folders.pop()
+        if kind in (DumpKind.BOOK_TICKER, DumpKind.FUNDING):
             return Market.USDM
         if kind is not DumpKind.KLINES:
             widest = max(layout.count(",") + 1 for layout in _COLUMNS[kind])
             return Market.SPOT if self.columns == widest else Market.USDM
-        if self.micros or "spot" in parts:
+        if self.micros:
             return Market.SPOT
         return Market.USDM if self.has_header else None
 
@@ -230,7 +257,7 @@ class _Writing:
         self._dump = dump
         self._reader = reader
         self._kind = _STREAMS[dump.kind]
-        self._interval_ns = _interval(dump) if dump.kind is DumpKind.KLINES else 0
+        self._interval_ns = interval_ns_of(dump) if dump.kind is DumpKind.KLINES else 0
         self._writer: StreamWriter = batch.open(self._kind, dump.symbol)
         self._price_decimals = 0
         self._size_decimals = 0
@@ -269,7 +296,9 @@ class _Writing:
         if dump.kind is DumpKind.FUNDING:
             self._refuse_unknown(instrument_id, grid)
         is_bars = self._kind is StreamKind.BARS
-        needs = Needs(self._price_decimals, self._size_decimals, size_is_volume=is_bars)
+        needs = Needs(
+            self._price_decimals, self._size_decimals, size_is_volume=is_bars, is_exact=True
+        )
         instrument, told = resolve(self._batch, instrument_id, grid, needs, str(dump.path))
         notes += told
         writer = self._writer
@@ -344,6 +373,7 @@ class _Writing:
         """Build bars stamped at their close."""
         columns = [table.column(name) for name in ("open", "high", "low", "close", "volume")]
         self._needed(columns[:4], columns[4:])
+        self._refuse_untraded(table)
         opens, closes = self._times(table, "open_time"), self._times(table, "close_time")
         unit = 1_000 if self._reader.micros else 1_000_000
         wrong = np.flatnonzero(closes + unit != opens + self._interval_ns)
@@ -358,6 +388,17 @@ class _Writing:
         self._last_ns = int(opens[-1]) + self._interval_ns
         stamps = times(opens + self._interval_ns)
         return pa.Table.from_arrays([*columns, stamps, stamps], schema=SCHEMAS[StreamKind.BARS])
+
+    def _refuse_untraded(self, table: pa.Table) -> None:
+        """Refuse candles of mark, index or premium prices, which have the names of candles.
+
+        They count their seconds where candles of trades count trades, and have no volume.
+        """
+        volume = table.column("volume")
+        empty = pc.equal(volume, pa.scalar(0, pa.int64()).cast(RAW)).to_numpy()
+        if len(empty) and (empty & (table.column("count").to_numpy() > 0)).all():
+            why = "holds candles without volume that count seconds, of mark or index prices"
+            raise NoMarketData(self._dump.path, why, "import the candles of its trades")
 
     def funding(self, table: pa.Table) -> pa.Table:
         """Build funding rates; the next one is due an interval after."""
@@ -385,7 +426,8 @@ _BUILD: dict[DumpKind, Callable[[_Writing, pa.Table], pa.Table]] = {
 }
 
 
-def _interval(dump: Dump) -> int:
+def interval_ns_of(dump: Dump) -> int:
+    """Return a kline's interval in ns. Raises BadInput where it has no fixed length."""
     if dump.interval.endswith("mo"):
         raise BadInput(f"{dump.path}: candles of a month have no fixed length: take 1d instead.")
     return parse_interval(dump.interval)

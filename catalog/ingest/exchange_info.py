@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 from nautilus_trader.model import CryptoPerpetual, CurrencyPair, InstrumentId
 
-from catalog.ingest.recordings import Market, instrument_id_of, is_answers, lines_of
+from catalog.ingest.recorded_lines import lines_of
+from catalog.ingest.recordings import Market, instrument_id_of, is_answers
 from catalog.store import Instrument
 from catalog.unpacked import unpacked
 from strategies.errors import BadInput

@@ -26,7 +26,7 @@ from catalog.ingest.indices import import_index, index_id_of
 from catalog.ingest.instruments import INDEX_VENUE, Grid, instrument_id_for, parse_id
 from catalog.ingest.large_tables import import_large, is_large
 from catalog.ingest.listings import import_listings, is_listing
-from catalog.ingest.mapping import NoMarketData, check_priced, check_traded
+from catalog.ingest.mapping import NoMarketData, check_dump_traded, check_priced, check_traded
 from catalog.ingest.naming import Names
 from catalog.ingest.recorded_csv import import_recorded_csv, is_recorded_csv
 from catalog.ingest.recordings import (
@@ -134,6 +134,7 @@ def import_files(
     options.names.check(each.path for each in found)
     files = sorted((each for each in found if each.readable), key=_is_funding)
     unread = [each.path for each in found if not each.readable]
+    unread = [path for path in unread if path.suffix != ".CHECKSUM"]  # read beside their dumps
     reports = [_left_out(path, "neither a table nor a recording") for path in unread]
     total = sum(each.path.stat().st_size for each in files)
     done = 0
@@ -259,6 +260,7 @@ def _import(
         if recorded is not None:
             notes = tuple(recorded.notes)
             return FileReport(path, Kind.RECORDING, recorded.rows, recorded.frames, notes)
+    check_dump_traded(path)
     dump = _dump(path, options)
     if dump is not None:
         dumped = import_dump(batch, dump, _market(options), options.grid, on_bytes)

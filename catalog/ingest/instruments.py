@@ -17,9 +17,10 @@ from strategies.errors import BadInput
 from strategies.markets import binance, krx
 
 QUOTES = (
-    *("USDT", "FDUSD", "USDC", "BUSD", "TUSD", "USDP", "DAI"),
-    *("BTC", "ETH", "BNB", "TRX", "XRP", "DOGE"),
+    *("USDT", "FDUSD", "USDC", "BUSD", "TUSD", "USDP", "DAI", "USD1", "EURI", "AEUR"),
+    *("BTC", "ETH", "BNB", "TRX", "XRP", "DOGE", "SOL", "DOT"),
     *("EUR", "TRY", "BRL", "GBP", "AUD", "RUB", "UAH", "NGN", "JPY", "KRW", "BIDR", "IDRT"),
+    *("ZAR", "PLN", "RON", "ARS", "MXN", "COP", "CZK"),
 )
 """Quote assets of Binance, tried in this order at the end of a symbol."""
 
@@ -54,11 +55,15 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """Decimals that the data need. Volumes of bars may be rounded, sizes of trades may not."""
+    """Decimals that the data need. Volumes of bars may be rounded, sizes of trades may not.
+
+    ``is_exact``: the venue's own numbers; a new instrument takes all their decimals.
+    """
 
     price: int
     size: int
     size_is_volume: bool = False
+    is_exact: bool = False
 
 
 def instrument_id_for(
@@ -165,7 +170,7 @@ def _build(instrument_id: InstrumentId, grid: Grid, needs: Needs) -> Instrument:
 
 def _steps(pair: str, grid: Grid, needs: Needs, known: binance.Steps | None) -> binance.Steps:
     base, quote = (known.base, known.quote) if known else _split(pair)
-    size_needed = 0 if known and needs.size_is_volume else needs.size
+    size_needed = 0 if known and needs.size_is_volume and not needs.is_exact else needs.size
     return binance.Steps(
         base,
         quote,

@@ -39,6 +39,16 @@ _UNTRADED_WORDS = {
 }
 """Endings of names that tools give to candles of perpetuals beside those of trades."""
 
+_UNTRADED_FOLDERS = {
+    "markPriceKlines": "mark prices",
+    "indexPriceKlines": "index prices",
+    "premiumIndexKlines": "premiums",
+}
+_UNTRADED_DUMP = re.compile(
+    r"^[0-9A-Z_]+-(metrics|bookDepth|liquidationSnapshot|BVOLIndex|EOHSummary)-\d{4}-\d\d"
+)
+"""Dumps of Binance that hold neither trades nor best prices."""
+
 _SHOWN = 8
 _RENAME = "rename them to timestamp, open, high, low, close, volume"
 _NOISE = re.compile(r"[\s_().\-]+")
@@ -82,6 +92,17 @@ def check_traded(path: Path) -> None:
     if match := _UNTRADED.search(path.name):
         why = f"holds candles of {_UNTRADED_WORDS[match[1]]}, not of trades"
         raise NoMarketData(path, why, "import the candles of its trades")
+
+
+def check_dump_traded(path: Path) -> None:
+    """Raise NoMarketData where name or folder of a dump says that it holds no trades or quotes."""
+    for folder, what in _UNTRADED_FOLDERS.items():
+        if folder in path.parts:
+            why = f"holds candles of {what}, not of trades"
+            raise NoMarketData(path, why, "import the candles of its trades")
+    if match := _UNTRADED_DUMP.match(path.name):
+        why = f"is a dump of {match[1]}, which holds no trades, candles or best prices"
+        raise NoMarketData(path, why, "import klines, trades, aggTrades or bookTicker")
 
 
 def check_priced(names: Sequence[str], path: Path) -> None:

@@ -5,17 +5,15 @@ that was set back), it counts as received with the line above and is counted. ``
 venue's time (``T``, else ``E``; a spot bookTicker has none: the receive time), and may lie after
 ``ts_init`` where the local clock is behind. Depth becomes deltas from its snapshot on, in the
 order ``catalog.book.DepthSync`` gives it. A candle counts once it is finished: a bar stamped at its
-close, like every bar of a catalog, so that it merges with those of dumps and of trades.
+close, like every bar of a catalog, so that it merges with those of dumps and of trades. What a
+second connection sent again counts once.
 """
 
-import gzip
 import re
-import zlib
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +23,16 @@ from nautilus_trader.model import InstrumentId
 from catalog.book import DepthDiff, DepthSnapshot
 from catalog.ingest.candles import parse_interval
 from catalog.ingest.instruments import Grid
-from catalog.ingest.receive_times import time_ns
+from catalog.ingest.recorded_lines import (
+    OnBytes,
+    first_line,
+    is_cut,
+    is_time,
+    lines_of,
+    received_ns,
+)
 from catalog.ingest.recorded_rows import DepthStream, RowStream, close_streams
+from catalog.ingest.repeats import Seen, meets
 from catalog.store import Import
 from strategies.errors import BadInput, InvariantBroken
 from strategies.markets import binance
@@ -34,17 +40,18 @@ from strategies.markets.sessions import DAY_NS
 from strategies.ports import StreamKind
 
 type Frame = dict[str, Any]
-type OnBytes = Callable[[int], None]
-
-_BLOCK = 1 << 22
 _MS = 1_000_000
 _MICROS_FROM = 10**14
 """Times of frames are milliseconds, or microseconds where the stream was asked for them."""
 
 _SPOT_DECIMALS = 8
-_NS_DIGITS = 19
 _WAITING_MOST = 1 << 19
 """Frames of all symbols together that wait in memory."""
+
+_NOT_OF_THE_MARKET = ("NA", "INSURANCE_FUND", "ADL")
+"""Kinds of USD-M trades that Binance counts in no aggregate and no candle."""
+
+_EARLY_MOST = 64
 _SYMBOL = re.compile(rb"[?&]symbol=([A-Z0-9_]+)")
 
 
@@ -100,27 +107,38 @@ class Recording:
         self._streams: dict[tuple[str, str], _Rows] = {}
         self._names: dict[bytes, str] = {}  # by stream address: each is looked at once
         self._candles: dict[tuple[str, str], int] = {}  # close of the last one taken
+        self._seen: dict[tuple[str, str], Seen] = {}
+        self._early: list[DepthSnapshot] = []  # snapshots before the first depth frame
         self._skipped: Counter[str] = Counter()
         self._buffered = 0
         self._back = 0
         self._last = 0
         self._frames = 0
+        self._cut = 0
 
     def read(self, on_bytes: OnBytes) -> Recorded:
         """Read all lines; ``on_bytes`` is told how many bytes of the file were read."""
         number = 0
+        wrong: BadInput | None = None
         for number, line in enumerate(lines_of(self._path, on_bytes), 1):
             if number == 1 and line.startswith(b"ws"):
                 self._infer(line)
                 continue
+            if len(line) <= 1 and not line.strip():
+                continue
+            if wrong is not None:
+                raise wrong
             try:
-                if len(line) > 1 or line.strip():
-                    self._line(line)
+                self._line(line)
             except (ValueError, KeyError, TypeError) as error:
-                raise BadInput(
+                wrong = BadInput(
                     f"{self._path}, line {number}: {line[:60].decode('utf-8', 'replace')!r} is no "
                     "frame: write '<ns> <json>' or '<unix seconds>: <json>', one per line."
-                ) from error
+                )
+                if not is_cut(line):
+                    raise wrong from error
+        # A recorder that was killed leaves half a line at the end; anywhere else it is a defect.
+        self._cut = number if wrong is not None else 0
         return self._finish(number)
 
     def _line(self, line: bytes) -> None:
@@ -180,14 +198,17 @@ class Recording:
         if "_" in symbol:
             self._skipped[f"{name} of expiring or coin-margined contracts"] += 1
             return
-        if name == "kline" and not self._is_new_candle(symbol, data["k"]):
+        if not self._is_news(name, symbol, data):
             return
         key = f"kline {data['k']['i']}" if name == "kline" else name
         stream = self._streams.get((symbol, key)) or self._open(symbol, key)
+        row = _READERS[name](data, received)
         if name == "partial" and isinstance(stream, DepthStream):
-            stream.add_snapshot(_READERS[name](data, received))
+            stream.add_snapshot(row)
         else:
-            stream.add(_READERS[name](data, received))
+            if self._early and name == "depth":
+                self._place_early(symbol, row)
+            stream.add(row)
         self._buffered += 1
         if stream.full():
             stream.flush()
@@ -211,6 +232,24 @@ class Recording:
         for stream in self._streams.values():
             stream.writer.discard()
 
+    def _is_news(self, name: str, symbol: str, data: Frame) -> bool:
+        """Say whether a frame tells something that is to be kept and was not told before."""
+        if name == "kline":
+            return self._is_new_candle(symbol, data["k"])
+        place = _IDS.get(name)
+        if place is None or data.get(place) is None:
+            return True
+        if name == "trade" and data.get("X") in _NOT_OF_THE_MARKET:
+            self._skipped["trade of insurance fund or deleveraging"] += 1
+            return False
+        seen = self._seen.get((symbol, name))
+        if seen is None:
+            seen = self._seen[symbol, name] = Seen()
+        if seen.again(data[place], is_state=name == "quote"):
+            self._skipped[f"repeated {name}"] += 1
+            return False
+        return True
+
     def _is_new_candle(self, symbol: str, candle: Frame) -> bool:
         """Say whether a candle is finished, of a fixed length and later than those before."""
         if not candle.get("x"):
@@ -229,8 +268,16 @@ class Recording:
         symbols = [symbol for symbol, name in self._streams if name == "depth"]
         if len(symbols) == 1:
             self._depth(symbols[0]).add_snapshot(snapshot_of(frame, received))
+        elif not symbols and len(self._early) < _EARLY_MOST:
+            self._early.append(snapshot_of(frame, received))
         else:
             self._skipped["depth snapshot of no certain symbol"] += 1
+
+    def _place_early(self, symbol: str, diff: DepthDiff) -> None:
+        """Give a symbol whose depth goes on from them the snapshots received before it."""
+        for each in [each for each in self._early if meets(each, diff)]:
+            self._early.remove(each)
+            self._depth(symbol).add_snapshot(each)
 
     def _answer(self, answer: Answer) -> None:
         if answer.market is self._market:
@@ -277,6 +324,8 @@ class Recording:
         for answer in self._answers:  # received after the last frame
             if self._has(answer.symbol):
                 self._answer(answer)
+        if self._early:
+            self._skipped["depth snapshot of no certain symbol"] += len(self._early)
         done = self.finish()
         done.notes += self._told(market)
         return done
@@ -324,6 +373,8 @@ class Recording:
             yield f"market {market} told by the frames"
         if self._skipped:
             yield left_out(self._skipped)
+        if self._cut:
+            yield f"line {self._cut:,}, the last, is cut short and left out"
         if self._back:
             yield f"{self._back:,} frames received before the line above, moved up to it"
 
@@ -351,33 +402,18 @@ def left_out(skipped: Mapping[str, int]) -> str:
 
 def looks_like_recording(path: Path) -> bool:
     """Say whether a file's first line is a recorder's: a stream address, or a time and JSON."""
-    try:
-        with path.open("rb") as raw:
-            line = _unpacked(path, raw).readline(4096)
-    except (OSError, EOFError, zlib.error):
-        return False
+    line = first_line(path)
     head, _, text = line.partition(b" ")
     return (
         line.startswith((b"ws://", b"wss://"))
         or _is_answer(line)
-        or (text.startswith(b"{") and _is_time(head))
+        or (text.startswith(b"{") and is_time(head))
     )
-
-
-def _is_time(head: bytes) -> bool:
-    try:
-        return received_ns(head) > 0
-    except ValueError:
-        return False
 
 
 def is_answers(path: Path) -> bool:
     """Say whether a file records REST answers: ``<url> -> <unix>: <json>`` on each line."""
-    try:
-        with path.open("rb") as raw:
-            return _is_answer(_unpacked(path, raw).readline(4096))
-    except (OSError, EOFError, zlib.error):
-        return False
+    return _is_answer(first_line(path))
 
 
 def _is_answer(line: bytes) -> bool:
@@ -428,44 +464,6 @@ def import_answers(
     if not answers:
         done.notes.append("no depth answer in it, left out")
     return done
-
-
-def _unpacked(path: Path, raw: BufferedReader) -> gzip.GzipFile | BufferedReader:
-    return gzip.GzipFile(fileobj=raw) if path.suffix.lower() == ".gz" else raw
-
-
-def lines_of(path: Path, on_bytes: OnBytes, block_bytes: int = _BLOCK) -> Iterator[bytes]:
-    """Yield the lines of a file, a block at a time. Raises BadInput where it is cut short."""
-    rest = b""
-    with path.open("rb") as raw:
-        file = _unpacked(path, raw)
-        while block := _block(path, file, block_bytes):
-            lines = (rest + block).split(b"\n")
-            rest = lines.pop()
-            yield from lines
-            on_bytes(raw.tell())
-    if rest:
-        yield rest
-
-
-def _block(path: Path, file: gzip.GzipFile | BufferedReader, block_bytes: int) -> bytes:
-    try:
-        return file.read(block_bytes)
-    except (OSError, EOFError, zlib.error) as error:
-        raise BadInput(
-            f"{path} cannot be unpacked to its end ({error}): copy it again whole."
-        ) from error
-
-
-def received_ns(head: bytes) -> int:
-    """Return ns from ``1723161255088156767``, ``1633998512.0633569:`` or another usual time.
-
-    Raises ValueError where it is none.
-    """
-    if len(head) == _NS_DIGITS and head.isdigit():
-        return int(head)
-    stamp = time_ns(head.removesuffix(b":").decode("ascii", "replace"))
-    return int(head) if stamp is None else stamp  # a count of ns from another beginning
 
 
 def instrument_id_of(symbol: str, market: Market) -> InstrumentId:
@@ -531,6 +529,9 @@ _READERS: dict[str, Callable[[Frame, int], Any]] = {
     "partial": _partial,
     "kline": _kline,
 }
+_IDS = {"trade": "t", "aggTrade": "a", "quote": "u"}
+"""Where a frame tells the id that never repeats."""
+
 _KINDS = {
     "trade": StreamKind.TRADES,
     "aggTrade": StreamKind.TRADES,

@@ -61,7 +61,8 @@ def test_spot_diffs_wait_for_the_snapshot_and_are_received_with_it() -> None:
         (7, diff(9, 9), True),
         (7, diff(5, 9, previous=4), False),
         (7, diff(7, 9, previous=6), False),
-        (7, diff(8, 9, previous=7), True),  # USD-M: U <= lastUpdateId, not one more
+        (7, diff(8, 9, previous=7), False),  # the diff before ended where the snapshot stands
+        (7, diff(8, 9, previous=6), True),  # USD-M: U <= lastUpdateId, not one more
     ],
 )
 def test_the_first_diff_must_span_the_snapshot(

@@ -1,6 +1,7 @@
 """Binance's public dumps: each kind, with and without header, both units, both markets."""
 
 import gzip
+import hashlib
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -13,6 +14,8 @@ from catalog.ingest.dumps import Dump, DumpKind, dump_of, import_dump
 from catalog.ingest.importer import FileReport, Kind, Options, import_files
 from catalog.ingest.instruments import Grid
 from catalog.ingest.recordings import Market
+from catalog.quality import Severity
+from catalog.quality_raw import check_file
 from catalog.store import Store
 from strategies.errors import BadInput
 from strategies.ports import StreamKind
@@ -231,3 +234,73 @@ def test_memory_is_bounded_by_the_chunk(tmp_path: Path) -> None:
     # The smaller one fills the row group and the parser's look-ahead already.
     small, large = peak(70_000), peak(210_000)
     assert large < 1.3 * small
+
+
+def test_folders_of_the_site_tell_the_market(tmp_path: Path) -> None:
+    """Aggregate trades of spot without the best-match column look like those of USD-M."""
+    folder = tmp_path / "data" / "spot" / "daily" / "aggTrades" / "BTCUSDT"
+    folder.mkdir(parents=True)
+    zipped(folder, "BTCUSDT-aggTrades-2025-01-01.zip", f"77,93548.8,0.002,501,501,{US},True")
+    engine, _ = load(folder / "BTCUSDT-aggTrades-2025-01-01.zip")
+    assert str(engine.query_trade_ticks()[0].instrument_id) == "BTCUSDT.BINANCE_SPOT"
+
+
+NO_TRADES = f"{MS},93548.80,93590.00,93514.10,93573.20,0,{MS + 59_999},0,60,0,0,0"
+
+
+@pytest.mark.parametrize(
+    ("folders", "name", "lines", "says"),
+    [
+        ("um/daily/markPriceKlines", "BTCUSDT-1m-2025-01-01.zip", (NO_TRADES,), "mark prices"),
+        ("um/daily/indexPriceKlines", "BTCUSDT-1m-2025-01-01.zip", (NO_TRADES,), "index prices"),
+        ("x", "BTCUSDT-1m-2025-01-01.zip", (NO_TRADES,), "of mark or index prices"),
+        ("um/daily/metrics", "BTCUSDT-metrics-2025-01-01.zip", ("a,b",), "a dump of metrics"),
+        ("um/daily/bookDepth", "BTCUSDT-bookDepth-2025-01-01.zip", ("a,b",), "bookDepth"),
+        ("cm/daily/klines", "BTCUSD_PERP-1m-2025-01-01.zip", USDM_KLINES, "coin-margined"),
+        ("um/daily/klines", "BTCUSDT_250328-1m-2025-01-01.zip", USDM_KLINES, "expiring"),
+    ],
+)
+def test_what_is_not_traded_here_is_left_out_by_name(
+    tmp_path: Path, folders: str, name: str, lines: tuple[str, ...], says: str
+) -> None:
+    folder = tmp_path / "data" / "futures" / folders
+    folder.mkdir(parents=True)
+    path = zipped(folder, name, *lines)
+    with pytest.raises(BadInput, match=says):
+        load(path, market=Market.USDM)
+    zipped(tmp_path / "data", "BTCUSDT-1m-2025-01-02.zip", *USDM_KLINES)
+    store = Store(tmp_path / "catalog")
+    report = import_files(store, [str(tmp_path / "data")], Options(), lambda _done, _total: None)
+    assert [each.rows for each in report.files if each.kind is not Kind.LEFT_OUT] == [1]
+    assert any(says in note for each in report.files for note in each.notes)
+
+
+def test_a_checksum_beside_a_dump_must_be_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "dumps"
+    folder.mkdir()
+    path = zipped(folder, "BTCUSDT-trades-2025-01-01.zip", *USDM_TRADES)
+    beside = folder / "BTCUSDT-trades-2025-01-01.zip.CHECKSUM"
+    beside.write_text(f"{'0' * 64}  {path.name}\n")
+    with pytest.raises(BadInput, match="does not match its checksum"):
+        load(path)
+    beside.write_text(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n")
+    store = Store(tmp_path / "catalog")
+    report = import_files(store, [str(folder)], Options(), lambda _done, _total: None)
+    assert [each.path for each in report.files] == [path]
+
+
+def test_volumes_of_the_venue_are_kept_exactly(tmp_path: Path) -> None:
+    """Lots of old days were finer than the built-in ones."""
+    line = USDM_KLINES[1].replace("77.549", "77.54912")
+    engine, report = load(zipped(tmp_path, "BTCUSDT-1m-2025-01-01.zip", USDM_KLINES[0], line))
+    assert str(engine.query_bars()[0].volume) == "77.54912"
+    assert not any("rounded" in note for note in report.notes)
+
+
+def test_checking_a_dump_tells_repeated_and_missing_candles(tmp_path: Path) -> None:
+    late = SPOT_KLINES[1].replace(str(US + 60_000_000), str(US + 180_000_000))
+    late = late.replace(str(US + 119_999_999), str(US + 239_999_999))
+    lines = (SPOT_KLINES[0], SPOT_KLINES[0], late)
+    path = zipped(tmp_path, "BTCUSDT-1m-2025-01-01.zip", *lines)
+    found = {each.rule: each.severity for each in check_file(path)}
+    assert found == {"time-back": Severity.ERROR, "missing-bars": Severity.WARNING}

@@ -167,7 +167,7 @@ def test_more_rows_than_a_block(tmp_path: Path) -> None:
 @pytest.mark.parametrize("broken", ["{R0} {{", "nonsense", "{R0} {SPOT_CUT}"])
 def test_a_broken_line_is_named(tmp_path: Path, broken: str) -> None:
     line = broken.format(R0=R0, SPOT_CUT=SPOT_QUOTE[:80])
-    assert "r.gz, line 2: " in refused(tmp_path, f"{R0} {SPOT_QUOTE}", line)
+    assert "r.gz, line 2: " in refused(tmp_path, f"{R0} {SPOT_QUOTE}", line, f"{R0} {SPOT_QUOTE}")
 
 
 def test_a_recording_without_trades_or_quotes_is_refused(tmp_path: Path) -> None:
@@ -203,3 +203,60 @@ def test_many_symbols_wait_in_bounded_memory(
     assert len(parts.query_trade_ticks()) == 200
     paths = (tmp_path / "parts" / "catalog").glob("data/trades/S0USDT*/*.parquet")
     assert pq.ParquetFile(next(paths)).num_row_groups > 5
+
+
+def test_a_last_line_cut_short_is_left_out(tmp_path: Path) -> None:
+    engine, report = load(tmp_path, f"{R0} {SPOT_TRADE % 7}", f"{R0 + 1} {SPOT_TRADE[:60]}")
+    assert [each.trade_id.value for each in engine.query_trade_ticks()] == ["7"]
+    assert "line 2, the last, is cut short and left out" in report.notes
+
+
+def test_a_byte_order_mark_and_windows_lines(tmp_path: Path) -> None:
+    path = tmp_path / "r.txt"
+    path.write_bytes(f"\ufeff{R0} {SPOT_TRADE % 7}\r\n{R0 + 1} {SPOT_TRADE % 8}\r\n".encode())
+    store = Store(tmp_path / "catalog")
+    report = import_files(store, [str(path)], Options(), lambda _done, _total: None)
+    assert report.files[0].rows == 2
+
+
+def test_what_a_second_connection_sent_again_counts_once(tmp_path: Path) -> None:
+    lines = [
+        *(f"{R0} {SPOT_TRADE % 7}", f"{R0 + 1} {SPOT_TRADE % 9}", f"{R0 + 2} {SPOT_TRADE % 7}"),
+        *(f"{R0 + 3} {SPOT_TRADE % 8}", f"{R0 + 4} {SPOT_TRADE % 9}"),
+        f"{R0 + 5} {USDM_QUOTE % '2681.62'}",
+        f"{R0 + 6} {USDM_QUOTE.replace(':5,', ':4,') % '2681.00'}",
+    ]
+    engine, report = load(tmp_path, *lines, market=Market.SPOT)
+    assert [each.trade_id.value for each in engine.query_trade_ticks()] == ["7", "9", "8"]
+    assert [str(each.bid_price) for each in engine.query_quote_ticks()] == ["2681.62"]
+    assert any("1 repeated quote, 2 repeated trade" in note for note in report.notes)
+
+
+def test_trades_of_the_insurance_fund_are_no_trades_of_the_market(tmp_path: Path) -> None:
+    fund = (SPOT_TRADE % 8).replace('"M":true', '"X":"INSURANCE_FUND"')
+    market = (SPOT_TRADE % 7).replace('"M":true', '"X":"MARKET"')
+    engine, report = load(tmp_path, f"{R0} {market}", f"{R0 + 1} {fund}")
+    assert [each.trade_id.value for each in engine.query_trade_ticks()] == ["7"]
+    assert any("1 trade of insurance fund or deleveraging" in note for note in report.notes)
+
+
+DEPTH = '{"e":"depthUpdate","E":1723161256343,"s":"%s","U":%d,"u":%d,"b":[["%s","2"]],"a":[]}'
+SNAPSHOT = '{"lastUpdateId":%d,"bids":[["%s","1"]],"asks":[["%s","1"]]}'
+
+
+@pytest.mark.parametrize("last_id", [99, 101, 150])
+def test_a_snapshot_before_the_first_diff_is_its_book(tmp_path: Path, last_id: int) -> None:
+    first = DEPTH % ("BTCUSDT", 100, 101, "99.5")
+    later = DEPTH % ("BTCUSDT", 102, 200, "99.0")
+    lines = [SNAPSHOT % (last_id, "100.00", "101.00"), first, later]
+    engine, report = load(tmp_path, *(f"{R0 + k} {line}" for k, line in enumerate(lines)))
+    deltas = engine.query_order_book_deltas()
+    assert [str(each.order.price) for each in deltas[1:3]] == ["100.00", "101.00"]
+    assert not any("snapshot" in note for note in report.notes)
+
+
+def test_a_snapshot_of_another_symbol_is_no_beginning(tmp_path: Path) -> None:
+    lines = [SNAPSHOT % (100, "3.1", "3.2"), DEPTH % ("BTCUSDT", 100, 101, "99.5")]
+    _, report = load(tmp_path, *(f"{R0 + k} {line}" for k, line in enumerate(lines)))
+    assert any("1 depth snapshot of no certain symbol" in note for note in report.notes)
+    assert any("begins without a snapshot" in note for note in report.notes)
