@@ -20,6 +20,7 @@ from adapters.kis.engine_events import Stray
 from adapters.kis.execution import KisOrders
 from adapters.kis.execution_client import KisExecution, KisExecutionConfig, KisExecutionFactory
 from adapters.kis.order_events import OrderKey
+from adapters.kis.reconciliation import Reconciled
 from catalog.journal.writer import RunJournal
 from scenarios.ending import Ending
 from scenarios.live_clients import SETTLE_NS, commission_of, node_config, stray_report
@@ -77,6 +78,7 @@ class NodeRun:
         )
         self._shell.attach(self._made.host)
         self._messages = KisMessages(self._shell.report, kis.gateway.market_ns, screen.warn)
+        self._compared: Reconciled | None = None
         self._agrees = False
         self._execution = self._execution_config()
         self._node = self._build()
@@ -197,6 +199,14 @@ class NodeRun:
         await asyncio.gather(hurry, settle, return_exceptions=True)
         if settle.done() and not settle.cancelled() and settle.exception() is not None:
             self._ending.fail(settle.exception() or RunFailed("the end failed."))
+        client = self._client
+        if client is None:
+            return
+        client.let_go()
+        if client.orders.open_ids:
+            self._screen.warn(
+                f"{len(client.orders.open_ids)} orders have not ended at KIS: look them up there."
+            )
 
     async def _settle(self) -> None:
         now_ns = self._kis.gateway.market_ns()
@@ -217,10 +227,7 @@ class NodeRun:
         def is_over() -> bool:
             return orders.is_settled and not orders.open_ids
 
-        if not await orders.within(is_over, SETTLE_NS):
-            self._screen.warn(
-                f"{len(orders.open_ids)} orders have not ended at KIS: look them up there."
-            )
+        await orders.within(is_over, SETTLE_NS)
 
     def _cancel_all(self, client: KisExecution) -> None:
         """Cancel what rests although the host that wanted it is gone."""
@@ -229,8 +236,9 @@ class NodeRun:
 
     async def _compare(self, client: KisExecution) -> None:
         """Hold orders, holdings and cash to KIS's a last time, and our count of fills to its."""
-        await client.wind_down()
-        self._agrees = client.reconciler.agrees
+        if await client.wind_down():  # without KIS's last word nothing is known of the end
+            self._compared = self._messages.reconciled
+            self._agrees = client.reconciler.agrees
         for _ in range(FILLS_TRIES):
             # what the client told goes through the engine's queue to the host
             if len(client.events.fills) == self._made.host.counts.fills:
@@ -271,17 +279,23 @@ class NodeRun:
     # --- what came of it ---
 
     def told(self) -> dict[str, object]:
-        """Return what the summary of a live run says besides: the venue's own books."""
-        found = self._messages.reconciled
-        if found is None:
-            return {"ended": self._ending.reason, "reconciled": False}
-        holdings = {each.code: each.now for each in found.holdings if each.now}
-        return {
+        """Return what the summary of a live run says besides: the venue's own books at the end.
+
+        An earlier comparison proves nothing about the end.
+        """
+        found = self._compared
+        more: dict[str, object] = {
             "ended": self._ending.reason,
+            "stopped": sorted(self._made.host.stopped),
+            "reconciled": False,
+        }
+        if found is None:
+            return more
+        holdings = {each.code: each.now for each in found.holdings if each.now}
+        return more | {
             "reconciled": self._agrees and not found.mismatches and not found.orders_open,
             "mismatches": list(found.mismatches),
             "account": {krx.VENUE: {"cash": found.cash.now_krw, "holdings": holdings}},
-            "stopped": sorted(self._made.host.stopped),
         }
 
     def _result(self) -> ReplayResult:

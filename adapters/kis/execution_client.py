@@ -195,6 +195,10 @@ class KisExecution(ExecutionClient):
             )
         return is_settled
 
+    def let_go(self) -> None:
+        """Wait for nothing when the node stops: whoever runs it has waited, or must not."""
+        self._is_winding_down = True
+
     async def _disconnect(self) -> None:
         """Leave; what is told from now on goes to ``on_stray``, since strategies have stopped."""
         if not self._is_open:

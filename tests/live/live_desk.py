@@ -87,17 +87,17 @@ class Desk:
         for name in names:
             self._monkeypatch.delenv(f"ONETAPE_{name}", raising=False)
 
-    def trade(self, *options: str, **more: object) -> Typed:
+    def trade(self, *options: str, lasts_s: int = 8, **more: object) -> Typed:
         """Run the churning scenario live; where nothing hinders it, it ends after a moment."""
         path = scenario(self.home, **{"instruments": NAMES} | more)
-        return self.run(path, *options)
+        return self.run(path, *options, lasts_s=lasts_s)
 
-    def run(self, path: Path, *options: str) -> Typed:
-        """Run a scenario live."""
+    def run(self, path: Path, *options: str, lasts_s: int = 8) -> Typed:
+        """Run a scenario live, for so many seconds of the market."""
         here = self._served and self._served.settings["ONETAPE_KIS_REST_URL"]
         if not {"--to", "--from"} & set(options) and os.environ["ONETAPE_KIS_REST_URL"] == here:
             time = self._served.server.venue.time
-            end_s = time.market_ns(time_ns()) // 10**9 + 8
+            end_s = time.market_ns(time_ns()) // 10**9 + lasts_s
             options += ("--to", datetime.fromtimestamp(end_s, UTC).isoformat())
         return self.type("run", str(path), "--on", "live", "--json", "--no-report", *options)
 
