@@ -252,7 +252,7 @@ class Registrations:
             for slot in self._slots.values()
             if slot.machine.state in {SlotState.ASKED, SlotState.LEAVING}
         ]
-        times += [self._later.get(stream, now_ns) for stream in self._arrivals()[:1]]
+        times += [self._later.get(stream, now_ns) for stream in self._arrivals()]
         if self._surplus():
             times.append(now_ns)
         elif self._capacity < self._limits.registrations and self.waiting:

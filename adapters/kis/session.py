@@ -131,7 +131,8 @@ class Session:
         self._gate = ConnectGate(limits)
         self._approval: Secret | None = None
         self._approval_ends_ns = 0
-        self._key_asked_ns: int | None = None
+        self._key_is_asked = False
+        self._key_again_ns = 0
         self._connect_asked = False
         self._close_why: str | None = None
         self._attempt = 0
@@ -188,13 +189,14 @@ class Session:
         """Take an approval key in."""
         self._approval = approval
         self._approval_ends_ns = now_ns + self._limits.approval_lifetime_ns
-        self._key_asked_ns = None
+        self._key_is_asked = False
         if self._machine.takes(_E.KEY):
             self._machine.on(_E.KEY)
 
     def key_failed(self, error: KisError, now_ns: int, jitter_ppm: int) -> None:
         """Take in that no key came; errors that people must act on stop the session."""
-        self._key_asked_ns = None if self.state is _KEYING else now_ns
+        self._key_is_asked = False
+        self._key_again_ns = now_ns + self._limits.backoff_cap_ns
         if isinstance(error, Stop) and self._machine.takes(_E.FATAL):
             self._fail(error)
         elif self._machine.takes(_E.KEY_FAILED):
@@ -274,11 +276,17 @@ class Session:
             return self._gate.open_at(now_ns)
         if self.state in _CONNECTED:
             silent = self._heard_ns + self._silence_ns
-            due = self._registrations.due_at(now_ns)
+            due = self._due_at(now_ns)
             return silent if due is None else min(silent, due)
         return None
 
     # --- inside ---
+
+    def _due_at(self, now_ns: int) -> int | None:
+        """Return when a connected session has something to send: nothing before it has a key."""
+        if self._has_key(now_ns):
+            return self._registrations.due_at(now_ns)
+        return None if self._key_is_asked else max(self._key_again_ns, now_ns)
 
     @property
     def _silence_ns(self) -> int:
@@ -300,13 +308,10 @@ class Session:
                 self._attempt = self._early_closes = 0
 
     def _next_key(self, now_ns: int) -> Action | None:
-        if self._approval is not None and now_ns < self._approval_ends_ns:
+        if self._has_key(now_ns):
             self._machine.on(_E.KEY)
             return self._next_connection(now_ns)
-        if self._key_asked_ns is not None:
-            return None
-        self._key_asked_ns = now_ns
-        return AskKey()
+        return self._ask_key()
 
     def _next_connection(self, now_ns: int) -> Action | None:
         if self._connect_asked or now_ns < self._gate.open_at(now_ns):
@@ -319,13 +324,19 @@ class Session:
 
     def _next_registration(self, now_ns: int) -> Action | None:
         """Return a registration message, or the wish for a key that has not grown too old."""
-        if self._approval is None or now_ns >= self._approval_ends_ns:
-            paused = self._limits.backoff_cap_ns
-            if self._key_asked_ns is not None and now_ns < self._key_asked_ns + paused:
-                return None
-            self._key_asked_ns = now_ns
-            return AskKey()
-        return self._registrations.next(now_ns)
+        if self._has_key(now_ns):
+            return self._registrations.next(now_ns)
+        return self._ask_key() if now_ns >= self._key_again_ns else None
+
+    def _has_key(self, now_ns: int) -> bool:
+        return self._approval is not None and now_ns < self._approval_ends_ns
+
+    def _ask_key(self) -> AskKey | None:
+        """Return the wish for a key, None while one is on its way."""
+        if self._key_is_asked:
+            return None
+        self._key_is_asked = True
+        return AskKey()
 
     def _settle(self) -> None:
         if self._registrations.settled and self._machine.takes(_E.REGISTERED):

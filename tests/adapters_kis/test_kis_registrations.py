@@ -271,6 +271,17 @@ def test_what_failed_inside_kis_is_asked_again_later():
     assert registrations.next(SECOND) == Send(stream(1), register=True)
 
 
+def test_a_stream_that_is_put_off_holds_up_no_other():
+    registrations = opened()
+    for rank in (1, 2):
+        registrations.want(stream(rank), rank)
+    registrations.next(0)
+    registrations.on_ack(answer(stream(1), Ack.LATER), 0)
+    assert registrations.due_at(0) == LIMITS.register_spacing_ns
+    sent = registrations.next(LIMITS.register_spacing_ns)
+    assert sent == Send(stream(2), register=True)
+
+
 def test_an_answer_that_does_not_come_is_asked_for_and_then_condemns_the_connection():
     registrations = opened()
     registrations.want(stream(1), rank=0)

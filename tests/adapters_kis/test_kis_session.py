@@ -329,6 +329,42 @@ def test_a_stable_connection_begins_the_back_off_anew():
     assert one.wake_at(now) == now + 62 * SECOND
 
 
+def aged():
+    """Return a connected session whose key has ended, one stream wanted, and the time of it."""
+    now = 25 * 3_600 * SECOND
+    one = live()
+    one._registrations.want(Stream("H0STCNT0", "000660"), 1)
+    one.heard(now)
+    assert one.next(now, 0) == AskKey()
+    return one, now
+
+
+@pytest.mark.parametrize("fails_before_the_loss", [True, False])
+def test_a_key_that_failed_while_connected_is_asked_for_after_the_connection_is_lost(
+    fails_before_the_loss,
+):
+    one, now = aged()
+    if fails_before_the_loss:
+        one.key_failed(errors.VenueBusy("x"), now, 0)
+    one.closed(now + SECOND, 0)
+    if not fails_before_the_loss:
+        one.key_failed(errors.VenueBusy("x"), now + SECOND, 0)
+    due = one.wake_at(now + SECOND)
+    assert one.next(due, 0) == AskKey()
+    one.key(KEY, due)
+    assert one.next(due, 0) == Connect()
+
+
+def test_a_connected_session_that_lacks_a_key_sleeps_until_it_may_ask_again():
+    one, now = aged()
+    assert one.wake_at(now) == now + 60 * SECOND  # the watchdog's; the answer wakes it as well
+    one.key_failed(errors.VenueBusy("x"), now, 0)
+    assert one.next(now, 0) is None
+    one.heard(now + 30 * SECOND)
+    assert one.wake_at(now) == now + 60 * SECOND
+    assert one.next(now + 60 * SECOND, 0) == AskKey()
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_no_misfortune_connects_fast_enough_to_be_blocked(seed):
     """Whatever a server does for two hours, connections stay spaced and counted."""
