@@ -111,7 +111,7 @@ class Poller:
         self._calls: set[asyncio.Task[None]] = set()
         self._is_failing = False
         self._paused = False
-        self._fatal: Stop | None = None
+        self._fatal: BaseException | None = None
         self.plan = PollPlan(limits.page_prices)
 
     def watch(self, code: str, every_ns: int = 0) -> None:
@@ -133,7 +133,7 @@ class Poller:
         return self.plan.age_ns(code, self._timing.steady_ns())
 
     async def run(self) -> None:
-        """Poll until cancelled. Raises Stop where people must act."""
+        """Poll until cancelled. Raises Stop where people must act, and whatever broke a call."""
         try:
             while self._fatal is None:
                 await wait_until(self._timing, self._next_at(), self._woken)
@@ -162,6 +162,8 @@ class Poller:
 
     def _ended(self, call: asyncio.Task[None]) -> None:
         self._calls.discard(call)
+        if not call.cancelled():
+            self._fatal = self._fatal or call.exception()
         self._woken.set()
 
     async def _call(self, codes: list[str]) -> None:
@@ -169,8 +171,8 @@ class Poller:
         try:
             answer = await self._http.ask(requests.prices(codes, self._limits.page_prices))
             found = replies.snapshots(answer)
-        except Stop as error:
-            self._fatal = error
+        except Stop:
+            raise
         except KisError as error:
             self._fail(codes, error)
         else:

@@ -267,6 +267,8 @@ class KisSocket:
             arrival = Arrival(message.data, self._timing.wall_ns(), self._timing.steady_ns())
             self._session.heard(arrival.hop_ns)
             if arrival.text[:1] in {"{", b"{"}:
+                # what came before an answer is read with the keys and the streams of before
+                self.inbox.flush()
                 await self._answer(arrival, socket)
             else:
                 await self.inbox.put(arrival)

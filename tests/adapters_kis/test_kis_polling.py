@@ -56,6 +56,27 @@ def test_ages_tell_of_answers_and_a_failure_makes_nothing_fresh():
     assert plan.take(9) == ["000001"]
 
 
+def test_whatever_breaks_a_call_ends_the_polling_with_its_error():
+    class Breaks:
+        async def ask(self, request):
+            raise ZeroDivisionError("a fault of ours")
+
+    async def body():
+        poller = Poller(
+            Breaks(),
+            limits_for(Servers.REAL),
+            Timing(),
+            lambda found, absent: None,
+            lambda text: None,
+        )
+        poller.watch("005930")
+        async with asyncio.timeout(2):
+            await poller.run()
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(body())
+
+
 def test_a_symbol_given_up_and_asked_for_again_stands_once_in_the_queue():
     plan = plan_of(2)
     codes = plan.take(0)

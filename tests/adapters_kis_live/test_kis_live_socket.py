@@ -10,12 +10,13 @@ from nautilus_trader.model import OrderBookDepth, OrderSide, QuoteTick
 
 from adapters.kis import errors, inbox, requests
 from adapters.kis.config import Account, Secret
-from adapters.kis.frames import WidthChange
+from adapters.kis.frames import Ack, WidthChange
 from adapters.kis.market import Notice, NoticeKind
 from adapters.kis.registrations import Acked, Stream
 from adapters.kis.session import SessionState
 from adapters.kis.socket import Link, Unreadable
 from adapters.kis.ticks import Trades
+from scenarios.venues.kis import control
 from scenarios.venues.kis.exchange import Emission
 from scenarios.venues.kis.records import trade_record
 from scenarios.venues.kis.sessions import SecondSession
@@ -280,6 +281,24 @@ def test_what_came_before_the_end_is_heard_before_the_end(tmp_path, monkeypatch)
         kinds = [type(each.value) for each in listener.heard]
         assert kinds.count(Trades) == 1_000
         assert kinds.index(Link, 1) > 1_000
+
+    check(tmp_path, body, [TRADES])
+
+
+def test_what_came_before_an_answer_is_heard_before_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(inbox, "_TURN", 0)
+
+    async def body(one, listener):
+        await listener.until(is_live(listener, 1))
+        for volume in range(1, 301):
+            send_trade(one, CODE, volume)
+        (connection,) = one.server._connections.values()
+        request = control.Request(tr_type="2", tr_id=TRADES.tr_id, tr_key=TRADES.key)
+        text = control.acknowledgement("OPSP0001", request)
+        connection.outbox.put_nowait(text)
+        await listener.until(lambda: listener.of(Acked)[-1].ack is Ack.UNREGISTERED)
+        assert isinstance(listener.heard[-1].value, Acked)
+        assert len(ticks(listener)) == 300
 
     check(tmp_path, body, [TRADES])
 
