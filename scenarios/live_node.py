@@ -25,7 +25,7 @@ from catalog.journal.writer import RunJournal
 from scenarios.ending import Ending
 from scenarios.live_clients import SETTLE_NS, commission_of, node_config, stray_report
 from scenarios.live_host import COMMIT_EVERY_NS, LiveHost
-from scenarios.live_kis import KisSide
+from scenarios.live_kis import AFTER_CLOSE_NS, KisSide
 from scenarios.live_messages import KisMessages
 from scenarios.replay import ReplayResult, profit
 from scenarios.screen import Screen, seoul
@@ -210,7 +210,8 @@ class NodeRun:
 
     async def _settle(self) -> None:
         now_ns = self._kis.gateway.market_ns()
-        if self._ending.failure is None and now_ns < self._kis.session.close_ns:
+        closed_ns = self._kis.session.close_ns + AFTER_CLOSE_NS  # an auction may end late
+        if self._ending.failure is None and now_ns < closed_ns:
             reason = f"the run ends before the close: {self._ending.reason}"
             self._shell.pull(KillSwitch(KillAction.PULL, reason, now_ns))
         self._shell.stop_taking()

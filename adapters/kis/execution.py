@@ -53,7 +53,9 @@ WAITING_MOST = 100
 CANCEL_TRIES = 6
 CONFIRM_NS = 2 * SECOND
 """What KIS took and nobody confirmed in this time is looked up. Our own choice."""
-CLOSED_GRACE_NS = SECOND
+CLOSED_GRACE_NS = 60 * SECOND
+"""KRX's closing auction ends up to 30 s late, and its fills are told after that: until then what
+rests is not over. Source: KRX, trading hours, 2026-11-20; the rest is our own choice."""
 
 NOTHING_DONE = (OrderRefused, Reauthenticate, RequestRefused, Retry, Stop)
 """Errors after which an order is surely not placed; after all others its fate is asked. What may
@@ -430,7 +432,7 @@ class KisOrders:
                 self.list.want()
 
     def _on_list(self, found: DayList) -> None:
-        closed_ns = max((end for end in self._ends_ns if end <= found.asked.market_ns), default=0)
+        closed_ns = max(self._over_by(found.asked.market_ns), default=0)
         events = self.book.on_list(
             found.rows,
             found.asked,
@@ -457,12 +459,15 @@ class KisOrders:
 
     def _is_over(self) -> bool:
         """Tell whether an order outlived its session."""
-        now_ns = self._gateway.market_ns()
-        ended = [end for end in self._ends_ns if end + CLOSED_GRACE_NS <= now_ns]
+        ended = self._over_by(self._gateway.market_ns())
         return bool(ended) and any(
             order.sent.market_ns < ended[-1] and order.state not in UNRESOLVED
             for order in self.book.live
         )
+
+    def _over_by(self, market_ns: int) -> list[int]:
+        """Return the ends of sessions after which nothing can fill any more by a market time."""
+        return [end for end in self._ends_ns if end + CLOSED_GRACE_NS <= market_ns]
 
     async def _watch_ends(self) -> None:
         """Have the list asked after each end of a session."""

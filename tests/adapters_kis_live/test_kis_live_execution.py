@@ -13,7 +13,7 @@ from adapters.kis.order_events import OrderState
 from adapters.kis.requests import Group
 from scenarios.venues.kis.personality import Environment
 
-from kis_market import CODE, SESSION, buy, quote  # isort: skip - on live_kis's path
+from kis_market import CODE, SESSION, buy, quote, trade as print_at  # isort: skip - on live_kis's path
 
 FAST_TIMEOUT = {"request_timeout_ns": 6 * SECOND}
 
@@ -530,6 +530,20 @@ def test_an_order_the_list_shows_as_open_for_ever_ends_with_its_session(tmp_path
 
     more = {"ends_ns": [SESSION.close_ns]}
     run(tmp_path, body, quote(BEFORE_CLOSE_S - 1), now=BEFORE_CLOSE_S, **more)
+
+
+def test_what_the_closing_auction_fills_late_was_not_told_as_over(tmp_path):
+    async def body(one):
+        await one.orders.submit("A", spec(10, 9_990))
+        await one.orders.submit("B", spec(10, 9_000))
+        await one.until(lambda: not one.orders.book.live)
+        await both_books(one)
+        assert one.told.story("A") == ["accepted", "filled"]
+        assert one.told.story("B") == ["accepted", "canceled"]
+
+    late = print_at(BEFORE_CLOSE_S + 25, 9_980, 30, None)
+    more = {"ends_ns": [SESSION.close_ns], "close_late_s": 29}
+    run(tmp_path, body, quote(BEFORE_CLOSE_S - 1), late, now=BEFORE_CLOSE_S, **more)
 
 
 # --- start and stop ------------------------------------------------------------------------------

@@ -93,7 +93,14 @@ class Wall:
 
 
 def server_of(
-    *events, wall: Wall, codes=(CODE,), now=0.0, environment=Environment.REAL, limits=None, **more
+    *events,
+    wall: Wall,
+    codes=(CODE,),
+    now=0.0,
+    environment=Environment.REAL,
+    limits=None,
+    close_late_s=0,
+    **more,
 ) -> KisServer:
     """Return a server at ``now`` seconds after the open, with plenty of requests allowed."""
     numbers = replace(LIMITS[environment], **(limits or {"requests_per_s": 1_000}))
@@ -106,5 +113,9 @@ def server_of(
         **more,
     )
     tape = iter(sorted(events, key=lambda event: event.ts_ns))
-    days = [trading_day(SESSION, with_random_end=False)]
+    days = [
+        replace(
+            trading_day(SESSION, with_random_end=False), closing_delay_ns=close_late_s * SECOND_NS
+        )
+    ]
     return connect(symbols_of(codes), days, tape, options, wall)
