@@ -194,11 +194,14 @@ def _ranged(code: str) -> tuple[type[KisError], str] | None:
     return VenueBusy, "the gateway refused with a code that is not documented"
 
 
-def _expired(text: str) -> tuple[type[KisError], str] | None:
+def _expired(code: str, text: str, *, changes: bool) -> tuple[type[KisError], str] | None:
     """Return the reading of a text that speaks of an end, under whatever code; tokens have theirs.
 
-    The code of a registration that has expired is not published.
+    The code of a registration that has expired is not published. Time that has run out between
+    gateway and ledger is told with the same word: no order is called refused by a text alone.
     """
+    if changes or code.startswith("EGW003"):
+        return None
     if any(word in text for word in ("만료", "해지")):
         return NotPermitted, "the registration has ended: " + _REGISTRATION
     return None
@@ -225,7 +228,7 @@ def gateway_error(code: str, text: str, *, changes: bool) -> KisError:
     kind, why = (
         _GATEWAY.get(code)
         or OPS_QUERY.get(code)
-        or _expired(text)
+        or _expired(code, text, changes=changes)
         or _ranged(code)
         or (VenueBusy, "KIS refused with a code that is not documented")
     )

@@ -139,6 +139,14 @@ def test_a_registration_that_ended_stops_whatever_its_code():
     assert type(token) is errors.TokenRejected
 
 
+def test_no_order_is_called_refused_because_a_text_speaks_of_an_end():
+    for code in ("EGW00302", "EGW09999", "OPSQ0003"):
+        error = gateway_error(code, "응답 대기시간이 만료되었습니다.", changes=True)
+        assert type(error) is errors.OutcomeUnknown
+    late = gateway_error("EGW00302", "응답 대기시간이 만료되었습니다.", changes=False)
+    assert type(late) is errors.VenueBusy
+
+
 def test_another_server_is_named_by_its_setting():
     with pytest.raises(errors.MalformedAnswer, match="ONETAPE_KIS_REST_URL"):
         read(requests.PRICE, 200, {}, b"SSH-2.0-OpenSSH")
