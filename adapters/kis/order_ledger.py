@@ -48,7 +48,7 @@ class Ledger:
         self._working: dict[str, KisOrder] = {}
         self._numbers: dict[tuple[str, str], KisOrder] = {}
         self._foreign: dict[tuple[str, str], int] = {}
-        self._strays: deque[Notice] = deque(maxlen=STRAYS)
+        self._strays: deque[tuple[Notice, Moment]] = deque(maxlen=STRAYS)
         self._seconds = Seconds()
         # KIS's clock less ours, None before an order has shown it
         self._ahead_ns: int | None = None
@@ -62,7 +62,7 @@ class Ledger:
             return []
         order = self._find(notice, at)
         if order is None:
-            self._strays.append(notice)
+            self._strays.append((notice, at))
             if any(one.state in UNRESOLVED for one in self._working.values()):
                 return []  # it may be the order whose reply is still to come
             return self._note_foreign(
@@ -167,12 +167,18 @@ class Ledger:
         order.legs[number] = Leg(number, change, quantity, rests=change is Change.NEW)
         self._numbers[order.day, number] = order
         self._foreign.pop((order.day, number), None)
-        early = [one for one in self._strays if one.number == number and is_about(order, one)]
-        for notice in early:
-            self._strays.remove(notice)
+        early = [
+            (notice, at)
+            for notice, at in self._strays
+            if notice.number == number
+            and is_about(order, notice)
+            and seoul_day(at.market_ns) == order.day  # KIS begins to number anew each day
+        ]
+        for each in early:
+            self._strays.remove(each)
         events: list[BookEvent] = []
-        for notice in early:
-            events += self.on_notice(notice, order.sent)
+        for notice, at in early:
+            events += self.on_notice(notice, at)
         return events
 
     def _accept(self, order: KisOrder) -> list[BookEvent]:

@@ -458,7 +458,10 @@ class OrderBook(Ledger):
         self, order: KisOrder, leg: Leg, row: OrderRow, asked: Moment, answered: Moment
     ) -> list[BookEvent]:
         if row.filled > leg.reported:
-            events = self._repair(order, leg, row, answered)
+            missing_krw = _won_of(row) - leg.amount
+            if missing_krw < row.filled - leg.reported:
+                return self._note_unpaid(order, leg, row, asked)
+            events = self._repair(order, leg, row, missing_krw, answered)
             leg.listed = row.filled
             return [*events, Confirmed(order.order_id, leg.number, row.filled)]
         if leg.noticed_ns >= asked.wall_ns:
@@ -473,13 +476,23 @@ class OrderBook(Ledger):
         what = f"{leg.reported} shares of {leg.number} were told, KIS lists {row.filled}"
         return [Mismatch(order.order_id, what)]
 
+    def _note_unpaid(
+        self, order: KisOrder, leg: Leg, row: OrderRow, asked: Moment
+    ) -> list[BookEvent]:
+        """Ask again where the list names shares and not what they cost: none trades for nothing."""
+        order.doubt_ns = asked.wall_ns
+        leg.short_lists += 1
+        if leg.short_lists != self._limits.unknown_lists:
+            return []
+        what = f"KIS lists {row.filled} shares of {leg.number} as filled and not for how much"
+        return [Mismatch(order.order_id, what)]
+
     def _repair(
-        self, order: KisOrder, leg: Leg, row: OrderRow, answered: Moment
+        self, order: KisOrder, leg: Leg, row: OrderRow, missing_krw: int, answered: Moment
     ) -> list[BookEvent]:
         """Tell the fills whose notices are missing: as many shares and won as the list says."""
         missing = row.filled - leg.reported
-        amount = row.amount or int(row.average * row.filled)
-        price, odd = divmod(max(amount - leg.amount, 0), missing)
+        price, odd = divmod(missing_krw, missing)
         time = seoul_time(answered.market_ns)
         events: list[BookEvent] = []
         for quantity, at_price in ((missing - odd, price), (odd, price + 1)):
@@ -503,6 +516,11 @@ class OrderBook(Ledger):
             return []
         order.change = None
         return [ChangeRefused(order.order_id, pending.change, NEVER_ARRIVED)]
+
+
+def _won_of(row: OrderRow) -> int:
+    """Return the won of all fills of a row."""
+    return row.amount or int(row.average * row.filled)
 
 
 def _second_of(moment: Moment) -> int:
