@@ -19,6 +19,7 @@ from strategies.errors import BadInput
 
 FLAG = "--yes-trade-real-money"
 _LIMITS = ("order_max", "symbol_max", "strategy_max", "gross_max", "net_max", "max_loss")
+_BRAKES = ("daily_loss_max", "strategy_daily_loss_max")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +54,12 @@ def show_stakes(universe: Universe, stakes: Stakes, screen: Screen) -> None:
         symbols = ", ".join(str(i) for i in universe.traded[table.name])
         rows.append((f"strategy {table.name}", f"weight {table.weight}: {symbols}"))
     capital = universe.scenario.table.capital
-    for key in _LIMITS:
-        amounts = getattr(capital, key)
-        if amounts:
-            rows.append((key, ", ".join(amounts)))
+    limits = [(key, getattr(capital, key)) for key in _LIMITS]
+    limits += [(key, getattr(capital.brakes, key)) for key in _BRAKES]
+    limits.append(("daily_loss_total", [capital.brakes.daily_loss_total or ""]))
+    rows += [(key, ", ".join(amounts)) for key, amounts in limits if any(amounts)]
+    if capital.kill_switch is not None:
+        rows.append(("kill switch", f"pulled at {capital.kill_switch.at}"))
     for code, worst in worst_of(universe).items():
         amount = money(worst.loss_raw, Currency.from_str(code))
         rows.append(("most that can be lost today", _grouped(f"{amount}: {worst.words}")))

@@ -182,7 +182,14 @@ class KisSide:
         """Return what the run begins with: the scenario's money, or the account's where less."""
         account = await KisAccount(self.gateway).read()
         table = scenario.table.venues[krx.VENUE]
-        given = sum(int(parse_money(text, scenario.source).as_decimal()) for text in table.balances)
+        amounts = [parse_money(text, scenario.source) for text in table.balances]
+        others = sorted({each.currency.code for each in amounts} - {krx.KRW.code})
+        if others:
+            raise BadInput(
+                f"{scenario.source}: venues.{krx.VENUE}.balances hold {', '.join(others)}, and KIS "
+                f'trades KRX in KRW; write it like "10_000_000 KRW".'
+            )
+        given = sum(int(each.as_decimal()) for each in amounts)
         self._account = account
         self._money_krw = min(given, max(account.settled_krw, 0))
         if not self._money_krw:

@@ -221,6 +221,13 @@ def test_no_money(cash: int, words: str, desk: Desk, venue) -> None:
     assert no_change(venue)
 
 
+def test_money_that_the_venue_does_not_take(desk: Desk, venue) -> None:
+    path = scenario(desk.home, instruments=NAMES)
+    path.write_text(path.read_text().replace("100000000 KRW", "1_000 USD"))
+    told(desk.run(path), 2, "USD", "KRW")
+    assert no_change(venue)
+
+
 def test_more_streams_than_registrations(desk: Desk) -> None:
     typed = desk.trade(limits="registrations = 2")
     told(typed, 2, "hear 2 streams", "notices take 1", "registers 2")

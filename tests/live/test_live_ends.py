@@ -292,3 +292,32 @@ def test_without_a_journal_nothing_is_traded_any_more(desk: Desk) -> None:
     assert "journal.sqlite" in ran.summary["error"]
     assert "run churn-" in ran.summary["error"]
     assert ran.said.count("\nonetape: ") == 1
+
+
+def test_a_kill_switch_whose_time_has_come_lets_nothing_be_bought(desk: Desk) -> None:
+    path = scenario(desk.home, instruments=NAMES)
+    switch = 'kill_switch.at = "2026-03-09T09:00:05+09:00"\n'
+    path.write_text(path.read_text().replace("[capital]\n", f"[capital]\n{switch}"))
+    with serving(speed=Fraction(10)) as venue:
+        with subprocess.Popen(
+            [
+                *ONETAPE,
+                "run",
+                str(path),
+                "--on",
+                "live",
+                "--json",
+                "--to",
+                "2026-03-09T09:02:00+09:00",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(desk.home, venue.settings),
+        ) as process:
+            ran = ended(process, 60)
+        assert sent(venue) == 0
+    assert ran.code == 0, ran.said
+    assert ran.summary["ended"] == "its time is over"
+    assert ran.summary["refusals"] > 0
+    assert "kill switch" in ran.said
