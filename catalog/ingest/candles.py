@@ -80,10 +80,20 @@ def close_stamped(sheet: Sheet, interval_ns: int | None, stamp: Stamp | None) ->
     notes += _drop_off_grid(sheet, interval_ns)
     stamp = stamp or (Stamp.CLOSE if sheet.close_stamped else Stamp.OPEN)
     if stamp is Stamp.CLOSE:
-        return Candles(sheet, interval_ns, sheet.time_ns, (*notes, "times taken as the close"))
+        short_ns = _short_of_minute(sheet.time_ns) if interval_ns >= MINUTE_NS else 0
+        notes.append("times taken as the close" + (", and moved up to it" if short_ns else ""))
+        return Candles(sheet, interval_ns, sheet.time_ns + short_ns, tuple(notes))
     text = interval_text(interval_ns)
     notes.append(f"times taken as the open and moved to the close (+{text})")
     return Candles(sheet, interval_ns, sheet.time_ns + interval_ns, tuple(notes))
+
+
+def _short_of_minute(time_ns: Ints) -> int:
+    """Return how far times lie before a full minute where all are one unit short of it."""
+    for unit in (1, 1_000, 1_000_000, SECOND_NS):
+        if ((time_ns + unit) % MINUTE_NS == 0).all():
+            return unit
+    return 0
 
 
 def infer_interval(sheet: Sheet) -> int:

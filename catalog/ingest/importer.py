@@ -39,6 +39,7 @@ from catalog.ingest.recordings import (
     looks_like_recording,
     read_answers,
 )
+from catalog.ingest.table_cells import check_symbol
 from catalog.ingest.tables import SUFFIXES, read_first_names, read_sheet
 from catalog.layout import instrument_of
 from catalog.store import Import, Instrument, Store, WriteResult
@@ -391,7 +392,8 @@ def _table(
 ) -> tuple[Kind, Written]:
     zone = options.timezone or (krx.TIMEZONE if is_krx else "UTC")
     sheet = read_sheet(path, zone)
-    notes = [] if sheet.zone_given else [f"times taken as {zone}"]
+    check_symbol(sheet.symbol, instrument_id, path)
+    notes = [*sheet.notes, *([] if sheet.zone_given else [f"times taken as {zone}"])]
     notes += clean(sheet)
     interval_ns = options.interval_ns or infer_interval(sheet)
     # Two days around a weekend lie three days apart.

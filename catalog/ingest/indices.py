@@ -25,7 +25,8 @@ from catalog.ingest.bars import SEOUL_NS, SessionsOf, Written, session_hours
 from catalog.ingest.candles import DAY_NS, bar_type, clean_series
 from catalog.ingest.instruments import INDEX_VENUE
 from catalog.ingest.mapping import IGNORED, NAMES, plain
-from catalog.ingest.tables import PRICES, Sheet, flat, numbers_of, read_table, read_times
+from catalog.ingest.table_times import read_times
+from catalog.ingest.tables import PRICES, Sheet, flat, numbers_of, read_table
 from catalog.layout import SCHEMAS
 from catalog.store import Import
 from strategies.errors import BadInput

@@ -28,7 +28,9 @@ from catalog.ingest.candles import (
     interval_text,
 )
 from catalog.ingest.instruments import Grid, Needs, resolve
-from catalog.ingest.tables import PRICES, Sheet, column_names, sheet_of, text_encoding
+from catalog.ingest.table_cells import check_symbol
+from catalog.ingest.table_heads import HEAD_BYTES, read_head
+from catalog.ingest.tables import PRICES, Sheet, sheet_of, told_by
 from catalog.store import Import, StreamWriter, size_precision
 from catalog.unpacked import unpacked
 from strategies.errors import BadInput
@@ -66,6 +68,7 @@ def import_large(
     is_empty = True
     for sheet in sheets_of(path, zone, on_bytes, chunk_bytes):
         is_empty = False
+        check_symbol(sheet.symbol, instrument_id, path)
         writing.add(sheet)
     if is_empty:
         raise BadInput(f"{path} holds no rows: give a table with at least two.")
@@ -100,7 +103,7 @@ class _Writing:
         self._zone_given = sheet.zone_given
         if above is not None:
             sheet = joined(above, sheet)
-        notes = clean(sheet)
+        notes = [*sheet.notes, *clean(sheet)]
         if above is not None and int(sheet.time_ns[0]) < int(above.time_ns[0]):
             raise BadInput(
                 f"{sheet.where(0)}: this row is earlier than rows far above it, and the file is "
@@ -222,10 +225,7 @@ def table_chunks(
 
 
 def _csv(path: Path, file: io.BufferedReader, chunk_bytes: int) -> Iterator[tuple[pa.Table, int]]:
-    head = file.peek(65_536)[:65_536].split(b"\n", 1)[0].removeprefix(b"\xef\xbb\xbf")
-    encoding = text_encoding(head, path)
-    delimiter = max(",;\t", key=head.decode(encoding).count)
-    names = column_names(head.decode(encoding), delimiter)
+    head = read_head(file.peek(HEAD_BYTES)[:HEAD_BYTES], path)
     bad: list[str] = []
 
     def refuse(row: pa.csv.InvalidRow) -> str:
@@ -235,21 +235,25 @@ def _csv(path: Path, file: io.BufferedReader, chunk_bytes: int) -> Iterator[tupl
     reader = pa.csv.open_csv(
         file,
         read_options=pa.csv.ReadOptions(
-            block_size=chunk_bytes, use_threads=False, encoding=encoding
+            block_size=chunk_bytes,
+            use_threads=False,
+            encoding=head.encoding,
+            skip_rows=head.skip,
+            column_names=list(head.names),
         ),
         parse_options=pa.csv.ParseOptions(
-            delimiter=delimiter, invalid_row_handler=refuse, ignore_empty_lines=False
+            delimiter=head.delimiter, invalid_row_handler=refuse, ignore_empty_lines=False
         ),
         convert_options=pa.csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+            column_types=dict.fromkeys(head.names, pa.string()), strings_can_be_null=False
         ),
     )
-    line = 2
+    line = head.skip + 1
     for batch in reader:
         if bad:
             raise BadInput(f"{path}, after line {line - 1:,}: {bad[0]}: correct or remove it.")
         if batch.num_rows:
-            yield pa.table(batch), line
+            yield told_by(pa.table(batch), head), line
         line += batch.num_rows
 
 

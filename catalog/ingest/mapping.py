@@ -13,15 +13,43 @@ from strategies.errors import BadInput
 NAMES: Mapping[str, tuple[str, ...]] = {
     "time": (
         *("timestamp", "datetime", "date", "time", "ts", "opentime", "closetime", "candletime"),
-        *("일자", "날짜", "일시", "시각", "시간", "체결시간", "영업일자", "주식영업일자"),
+        *(
+            "t",
+            "stckbsopdate",
+            "일자",
+            "날짜",
+            "일시",
+            "시각",
+            "시간",
+            "체결시간",
+            "영업일자",
+            "주식영업일자",
+        ),
     ),
-    "open": ("open", "o", "openprice", "시가"),
-    "high": ("high", "h", "highprice", "고가"),
-    "low": ("low", "l", "lowprice", "저가"),
-    "close": ("close", "c", "closeprice", "last", "종가", "현재가"),
-    "volume": ("volume", "v", "vol", "qty", "거래량", "누적거래량"),
+    "open": ("open", "o", "openprice", "stckoprc", "시가"),
+    "high": ("high", "h", "highprice", "stckhgpr", "고가"),
+    "low": ("low", "l", "lowprice", "stcklwpr", "저가"),
+    "close": ("close", "c", "closeprice", "last", "stckclpr", "종가", "현재가"),
+    "volume": ("volume", "v", "vol", "qty", "acmlvol", "거래량", "누적거래량"),
 }
 IGNORED = ("adjclose", "adjustedclose", "수정종가")
+INDEX_NAMES = ("", "unnamed0", "index", "level0", "indexlevel0")
+"""Names of a column that had none: in tables of pandas often that of the times."""
+
+_INSTEAD: Mapping[str, tuple[str, ...]] = {
+    "time": ("unix", "unixtime", "unixtimestamp", "epoch", *INDEX_NAMES),
+    "close": ("price",),
+    "volume": ("tickvol", "tickvolume"),
+}
+"""Names that have a meaning only where no column has a plain name of it."""
+
+_VOLUME_OF = re.compile(r"volume(?P<asset>[a-z0-9]{2,8})")
+_QUOTE_VOLUMES = frozenset(
+    {"currency", "quote", "usd", "eur", "krw", "jpy", "gbp", "ma", "sma", "ema", "usdt", "usdc"}
+    | {"busd", "fdusd", "tusd", "usdp", "dai", "change", "traded"}
+)
+"""What a volume may be counted in besides the asset itself, and means of volumes."""
+
 CLOSE_TIMES = ("closetime",)
 """Time columns that already tell the candle's close."""
 
@@ -51,7 +79,7 @@ _UNTRADED_DUMP = re.compile(
 
 _SHOWN = 8
 _RENAME = "rename them to timestamp, open, high, low, close, volume"
-_NOISE = re.compile(r"[\s_().\-]+")
+_NOISE = re.compile(r"[\s_().:<>\-]+")
 _MEANINGS = {name: meaning for meaning, names in NAMES.items() for name in names}
 
 
@@ -70,6 +98,7 @@ def map_columns(names: Sequence[str], path: Path) -> dict[str, str]:
                 f"{path}: columns {found[meaning]!r} and {name!r} both mean {meaning}: remove one."
             )
         found[meaning] = name
+    _find_instead(names, found)
     missing = [meaning for meaning in NAMES if meaning not in found]
     if missing:
         raise BadInput(
@@ -77,6 +106,21 @@ def map_columns(names: Sequence[str], path: Path) -> dict[str, str]:
             f"{_RENAME}."
         )
     return found
+
+
+def _find_instead(names: Sequence[str], found: dict[str, str]) -> None:
+    """Give a meaning that no column has by name to one that can have no other."""
+    for meaning, others in _INSTEAD.items():
+        fits = [name for name in names if plain(name) in others]
+        if meaning not in found and fits:
+            found[meaning] = fits[0]
+    if "volume" not in found:
+        assets = {name: _VOLUME_OF.fullmatch(plain(name)) for name in names}
+        bases = [
+            name for name, match in assets.items() if match and match["asset"] not in _QUOTE_VOLUMES
+        ]
+        if len(bases) == 1:
+            found["volume"] = bases[0]
 
 
 class NoMarketData(BadInput):

@@ -6,10 +6,8 @@ line, an empty cell is a null. Bars, sessions and markets are unknown.
 
 import gzip
 import io
-import re
 import zipfile
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +20,9 @@ import pyarrow.parquet
 
 from catalog.columns import Ints, from_floats, from_text
 from catalog.ingest.mapping import CLOSE_TIMES, map_columns, plain
+from catalog.ingest.table_cells import check_is_time, symbol_in, with_joined_clock, with_points
+from catalog.ingest.table_heads import HEAD_BYTES, TableHead, read_head, text_encoding
+from catalog.ingest.table_times import TimeColumn
 from catalog.unpacked import unpacked
 from strategies.errors import BadInput
 
@@ -29,19 +30,16 @@ PRICES = ("open", "high", "low", "close")
 SUFFIXES = (".csv", ".txt", ".tsv", ".feather", ".arrow", ".parquet")
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+_POWERS = {"K": 3, "M": 6, "B": 9}
 _NO_VALUE = ("", "-", ".", "nan", "NaN", "null", "None", "N/A")
-_ZONE = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
-_EPOCH_SCALES = ((10**11, 10**9), (10**14, 10**6), (10**17, 1000))  # seconds, ms, us; else ns
-_FORMATS = (
-    *("%Y%m%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d%H%M%S", "%Y%m%d%H%M"),
-    *("%Y/%m/%d %H:%M:%S", "%Y.%m.%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y-%m-%d %H:%M"),
-)
-_AMERICAN, _EUROPEAN = "%m/%d/%Y", "%d/%m/%Y"
 
 
 @dataclass(slots=True)
 class Sheet:
-    """An OHLCV table as read: UTC ns, engine raws with nulls, and the source line of each row."""
+    """An OHLCV table as read: UTC ns, engine raws with nulls, and the source line of each row.
+
+    ``symbol`` is what a column of symbols tells, empty where there is none.
+    """
 
     path: Path
     time_ns: Ints
@@ -50,6 +48,8 @@ class Sheet:
     unit: str
     close_stamped: bool
     zone_given: bool
+    symbol: str = ""
+    notes: tuple[str, ...] = ()
 
     def where(self, row: int) -> str:
         """Name the place of a row for people."""
@@ -74,14 +74,23 @@ def read_sheet(path: Path, timezone: str) -> Sheet:
 
 def sheet_of(path: Path, table: pa.Table, unit: str, line: Ints, timezone: str) -> Sheet:
     """Read the rows of a table, or of a part of one; ``line`` numbers them. Raises BadInput."""
+    table = with_joined_clock(table)
     names = map_columns(table.column_names, path)
-    times, zone_given = _Times(path, unit, line, timezone).read(flat(table, names["time"]))
+    time = flat(table, names["time"])
+    check_is_time(time, names["time"], path)
+    times, zone_given = TimeColumn(path, unit, line, timezone).read(time)
+    told = table.schema.metadata or {}
+    cells = {meaning: flat(table, names[meaning]) for meaning in (*PRICES, "volume")}
+    cells, notes = with_points(cells, path, told.get(b"delimiter", b"").decode())
+    if note := told.get(b"note"):
+        notes.insert(0, note.decode())
     numbers = {
-        meaning: numbers_of(flat(table, names[meaning]), names[meaning], path, unit, line)
-        for meaning in (*PRICES, "volume")
+        meaning: numbers_of(column, names[meaning], path, unit, line)
+        for meaning, column in cells.items()
     }
     close_stamped = plain(names["time"]) in CLOSE_TIMES
-    return Sheet(path, times, numbers, line, unit, close_stamped, zone_given)
+    symbol = symbol_in(table, path)
+    return Sheet(path, times, numbers, line, unit, close_stamped, zone_given, symbol, tuple(notes))
 
 
 def read_first_names(path: Path) -> list[str]:
@@ -94,18 +103,11 @@ def read_first_names(path: Path) -> list[str]:
             with pa.memory_map(str(path)) as mapped:
                 return list(pa.ipc.open_file(mapped).schema.names)
         with unpacked(path) as (file, _):
-            head = file.readline(65_536).removeprefix(b"\xef\xbb\xbf")
-        text = head.decode(text_encoding(head, path))
+            head = file.read(HEAD_BYTES)
+        names = list(read_head(head, path).names)
     except (pa.ArrowException, OSError, EOFError, zlib.error, zipfile.BadZipFile, BadInput):
         return []
-    if "\0" in text:
-        return []
-    return [name.strip().strip('"') for name in text.split(max(",;\t", key=text.count))]
-
-
-def read_times(column: pa.Array, path: Path, unit: str, line: Ints, timezone: str) -> Ints:
-    """Return a time column of any usual form as UTC ns. Raises BadInput naming the line."""
-    return _Times(path, unit, line, timezone).read(column)[0]
+    return [] if any("\0" in name for name in names) else names
 
 
 def read_table(path: Path) -> tuple[pa.Table, str, int]:
@@ -116,10 +118,11 @@ def read_table(path: Path) -> tuple[pa.Table, str, int]:
             return pa.feather.read_table(path), "row", 1
         if suffixes[-1:] == [".parquet"]:
             return pa.parquet.read_table(path), "row", 1
-        return _read_csv(path, _plain_bytes(path)), "line", 2
+        table = _read_csv(path, _plain_bytes(path))
     except (pa.ArrowException, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
         raise BadInput(f"{path} cannot be read ({reason}): check that it is complete.") from error
+    return table, "line", int(table.schema.metadata[b"skip"]) + 1
 
 
 def _plain_bytes(path: Path) -> bytes:
@@ -135,9 +138,10 @@ def _plain_bytes(path: Path) -> bytes:
 
 
 def _read_csv(path: Path, content: bytes) -> pa.Table:
-    content = _as_utf8(path, content)
-    header = content.split(b"\n", 1)[0].decode()
-    delimiter = max(",;\t", key=header.count)
+    head = read_head(content[:HEAD_BYTES], path)
+    if head.encoding != "utf-8":
+        content = content.decode(text_encoding(content, path)).encode()
+    content = content.removeprefix(b"\xef\xbb\xbf")
     bad: list[str] = []
 
     def refuse(row: pa.csv.InvalidRow) -> str:
@@ -146,46 +150,28 @@ def _read_csv(path: Path, content: bytes) -> pa.Table:
         )
         return "skip"
 
-    names = column_names(header, delimiter)
     table = pa.csv.read_csv(
         io.BytesIO(content),
-        read_options=pa.csv.ReadOptions(use_threads=False),
+        read_options=pa.csv.ReadOptions(
+            use_threads=False, skip_rows=head.skip, column_names=list(head.names)
+        ),
         parse_options=pa.csv.ParseOptions(
-            delimiter=delimiter, invalid_row_handler=refuse, ignore_empty_lines=False
+            delimiter=head.delimiter, invalid_row_handler=refuse, ignore_empty_lines=False
         ),
         convert_options=pa.csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+            column_types=dict.fromkeys(head.names, pa.string()), strings_can_be_null=False
         ),
     )
     if bad:
         raise BadInput(f"{path}: {bad[0]} ({len(bad)} such lines): correct or remove them.")
-    return table
+    return told_by(table, head)
 
 
-def column_names(header: str, delimiter: str) -> list[str]:
-    """Return the names in the first line of a text table."""
-    names: list[str] = pa.csv.open_csv(
-        io.BytesIO(header.encode() + b"\n"),
-        parse_options=pa.csv.ParseOptions(delimiter=delimiter),
-    ).schema.names
-    return names
-
-
-def text_encoding(text: bytes, path: Path) -> str:
-    """Return the encoding a text is in: UTF-8, or CP949 as Korean brokers write."""
-    for encoding in ("utf-8", "cp949"):
-        try:
-            text.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        return encoding
-    raise BadInput(f"{path} is neither UTF-8 nor CP949 text: save it as UTF-8.")
-
-
-def _as_utf8(path: Path, content: bytes) -> bytes:
-    content = content.removeprefix(b"\xef\xbb\xbf")
-    encoding = text_encoding(content, path)
-    return content if encoding == "utf-8" else content.decode(encoding).encode()
+def told_by(table: pa.Table, head: TableHead) -> pa.Table:
+    """Keep with a table what its head told of it."""
+    return table.replace_schema_metadata(
+        {"delimiter": head.delimiter, "note": head.note, "skip": str(head.skip)}
+    )
 
 
 def flat(table: pa.Table, name: str) -> pa.Array:
@@ -196,6 +182,8 @@ def flat(table: pa.Table, name: str) -> pa.Array:
 
 def numbers_of(column: pa.Array, name: str, path: Path, unit: str, line: Ints) -> pa.Array:
     """Return engine raws; empty cells and NaN become null."""
+    if pa.types.is_float32(column.type) or pa.types.is_float16(column.type):
+        column = column.cast(pa.string())  # the shortest text that means it; wider adds noise
     if pa.types.is_floating(column.type):
         filled = column.cast(pa.float64())
         good = pc.is_finite(pc.fill_null(filled, float("nan")))
@@ -209,6 +197,8 @@ def numbers_of(column: pa.Array, name: str, path: Path, unit: str, line: Ints) -
         text = pc.replace_substring(text, ",", "")
     empty = pc.fill_null(pc.is_in(text, pa.array(_NO_VALUE)), fill_value=True)
     text = pc.if_else(empty, "0", text)
+    for letter, power in _POWERS.items():
+        text = pc.replace_substring_regex(text, f"(?i)([0-9.]){letter}$", rf"\1e{power}")
     wrong = np.flatnonzero(~pc.match_substring_regex(text, _NUMBER).to_numpy(zero_copy_only=False))
     if len(wrong):
         row = int(wrong[0])
@@ -217,125 +207,3 @@ def numbers_of(column: pa.Array, name: str, path: Path, unit: str, line: Ints) -
             f"({len(wrong)} such cells): correct the cell or remove the row."
         )
     return pc.if_else(empty, None, from_text(text))
-
-
-@dataclass(frozen=True, slots=True)
-class _Times:
-    """Reads a time column of any usual form as UTC ns."""
-
-    path: Path
-    unit: str
-    line: Ints
-    timezone: str
-
-    def read(self, column: pa.Array) -> tuple[Ints, bool]:
-        """Return UTC ns and whether the column itself told the zone."""
-        if column.null_count:
-            row = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
-            raise self._bad(row, column[row].as_py())
-        if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-            stamps = column.cast(pa.timestamp("ns", getattr(column.type, "tz", None)))
-            return self._utc(stamps)
-        if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-            column = column.cast(pa.int64()).cast(pa.string())
-        return self._text(pc.utf8_trim_whitespace(column))
-
-    def _text(self, text: pa.Array) -> tuple[Ints, bool]:
-        first = text[0].as_py()
-        if first.replace(".", "", 1).isdigit() and len(first.split(".")[0]) not in (8, 14):
-            return self._epoch(text), True
-        if _ZONE.search(first) and len(first) > 10:
-            return self._utc(self._cast(text, pa.timestamp("ns", "UTC")))
-        for form in _FORMATS:
-            if (stamps := _strptime(text[:1], form)) is not None:
-                stamps = _strptime(text, form)
-                return self._utc(stamps if stamps is not None else self._row_by_row(text, form))
-        if "/" in first:
-            return self._utc(self._slashes(text))
-        return self._utc(self._cast(text, pa.timestamp("ns")))
-
-    def _epoch(self, text: pa.Array) -> Ints:
-        try:
-            raws = text.cast(pa.decimal128(38, 9))
-        except pa.ArrowInvalid as error:
-            row = _first_wrong(text, r"^\d+(\.\d{1,9})?$")
-            raise self._bad(row, text[row].as_py()) from error
-        biggest = int(pc.max(raws).as_py())
-        scale = next((scale for limit, scale in _EPOCH_SCALES if biggest < limit), 1)
-        if scale == 1:
-            return np.asarray(raws.cast(pa.int64()).to_numpy(), np.int64)
-        narrow = raws.cast(pa.decimal128(27, 9))
-        nanos = pc.multiply(
-            narrow,
-            pa.scalar(scale, pa.int64()).cast(pa.decimal128(19, 0)).cast(pa.decimal128(10, 0)),
-        )
-        return np.asarray(nanos.cast(pa.int64(), safe=False).to_numpy(), np.int64)
-
-    def _slashes(self, text: pa.Array) -> pa.Array:
-        readings = [(form, _strptime(text, form)) for form in (_AMERICAN, _EUROPEAN)]
-        fits = [stamps for _, stamps in readings if stamps is not None]
-        if len(fits) == 2:
-            raise BadInput(
-                f"{self.path}: {text[0].as_py()!r} may be month/day or day/month and no row tells: "
-                "write the dates as YYYY-MM-DD."
-            )
-        return fits[0] if fits else self._row_by_row(text, _AMERICAN)
-
-    def _cast(self, text: pa.Array, kind: pa.DataType) -> pa.Array:
-        try:
-            return text.cast(kind)
-        except pa.ArrowInvalid:
-            return self._row_by_row(text, kind)
-
-    def _row_by_row(self, text: pa.Array, form: str | pa.DataType) -> pa.Array:
-        """Find the row that cannot be read; called once a column as a whole failed."""
-        for row in range(len(text)):
-            one = text[row : row + 1]
-            try:
-                stamp = _strptime(one, form) if isinstance(form, str) else one.cast(form)
-            except pa.ArrowInvalid:
-                stamp = None
-            if stamp is None:
-                raise self._bad(row, one[0].as_py())
-        raise self._bad(0, text[0].as_py())
-
-    def _utc(self, stamps: pa.Array) -> tuple[Ints, bool]:
-        zone_given = stamps.type.tz is not None
-        if not zone_given:
-            try:
-                stamps = pc.assume_timezone(stamps, self.timezone)
-            except pa.ArrowInvalid as error:
-                raise BadInput(
-                    f"{self.path}: some times do not fit time zone {self.timezone} ({error}): "
-                    "give another --timezone."
-                ) from error
-        return np.asarray(stamps.cast(pa.int64()).to_numpy(), np.int64), zone_given
-
-    def _bad(self, row: int, value: object) -> BadInput:
-        return BadInput(
-            f"{self.path}, {self.unit} {self.line[row]}: {value!r} is no time: write "
-            "2024-08-08 09:00:00, with a zone or without, or an epoch number."
-        )
-
-
-def _strptime(text: pa.Array, form: str) -> pa.Array | None:
-    """Parse a column, or None where any row differs in form (strptime ignores what follows)."""
-    shape = "".join(_SHAPES.get(part, re.escape(part)) for part in re.findall(r"%.|.", form))
-    if not pc.all(pc.match_substring_regex(text, f"^{shape}$")).as_py():
-        return None
-    try:
-        return pc.strptime(text, format=form, unit="s").cast(pa.timestamp("ns"))
-    except pa.ArrowInvalid:
-        return None
-
-
-_SHAPES = {"%Y": r"\d{4}", "%m": r"\d{1,2}", "%d": r"\d{1,2}"} | dict.fromkeys(
-    ("%H", "%M", "%S"), r"\d{2}"
-)
-
-
-def _first_wrong(text: pa.Array, pattern: str) -> int:
-    wrong: Sequence[int] = np.flatnonzero(
-        ~pc.match_substring_regex(text, pattern).to_numpy(zero_copy_only=False)
-    ).tolist()
-    return wrong[0] if wrong else 0
