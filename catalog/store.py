@@ -188,6 +188,10 @@ class Import:
         """Return the instrument as the catalog, or this import, knows it."""
         return self._instruments.get(instrument_id)
 
+    def is_new(self, instrument_id: InstrumentId) -> bool:
+        """Say whether an instrument came with this import."""
+        return any(each.id == instrument_id for each in self._new)
+
     def row_before(self, kind: StreamKind, topic: str, before_ns: int) -> pa.Table | None:
         """Return a stream's last row before a time, as the catalog or this import has it."""
         place = folder(self._store.root, kind, topic)

@@ -23,7 +23,7 @@ from catalog.ingest.exchange_info import has_steps, is_exchange_info, read_liste
 from catalog.ingest.files import Found, find
 from catalog.ingest.frames import BareFrames, looks_like_frames
 from catalog.ingest.indices import import_index, index_id_of
-from catalog.ingest.instruments import INDEX_VENUE, Grid, instrument_id_for, parse_id
+from catalog.ingest.instruments import INDEX_VENUE, Grid, TooFine, instrument_id_for, parse_id
 from catalog.ingest.large_tables import import_large, is_large
 from catalog.ingest.listings import import_listings, is_listing
 from catalog.ingest.mapping import NoMarketData, check_dump_traded, check_priced, check_traded
@@ -128,7 +128,27 @@ def import_files(
     A path is a file, a folder (all that is readable in it, at any depth) or a pattern. What holds
     no market data is left out of a folder and named in the report. Raises BadInput for the first
     file that cannot be imported; the catalog is then as it was.
+
+    A new instrument has the decimals that all of its files need: where a later file needs more than
+    the first ones did, the import begins again with what is known by then.
     """
+    least: dict[InstrumentId, tuple[int, int]] = {}
+    while True:
+        grid = replace(options.grid, least=dict(least))
+        try:
+            return _import_all(store, paths, replace(options, grid=grid), on_progress)
+        except TooFine as error:
+            each = error.instrument_id
+            price, size = least.get(each, (0, 0))
+            more = max(price, error.needs[0]), max(size, error.needs[1])
+            if more == (price, size) or each in store.instruments():
+                raise
+            least[each] = more
+
+
+def _import_all(
+    store: Store, paths: Sequence[str], options: Options, on_progress: OnProgress
+) -> ImportReport:
     if options.timezone is not None:
         _check_zone(options.timezone)
     found = find(paths, lambda path: is_readable(path, options.readers))

@@ -6,7 +6,7 @@ then the built-in steps, then the data.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -44,13 +44,15 @@ _ID_HINT = (
 class Grid:
     """What the user says about an instrument's grid; None leaves it to the other sources.
 
-    ``listed`` are the steps that an exchangeInfo of the same import tells.
+    ``listed`` are the steps that an exchangeInfo of the same import tells, ``least`` the decimals
+    of price and size that its other files are known to need.
     """
 
     tick: Decimal | None = None
     step: Decimal | None = None
     adjusted: bool = False
     listed: Mapping[InstrumentId, binance.Steps] = field(default_factory=dict)
+    least: Mapping[InstrumentId, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,15 @@ class Needs:
     size: int
     size_is_volume: bool = False
     is_exact: bool = False
+
+
+class TooFine(BadInput):
+    """Data with more decimals than their instrument has; ``needs`` are those of price and size."""
+
+    def __init__(self, text: str, instrument_id: InstrumentId, needs: tuple[int, int]) -> None:
+        super().__init__(text)
+        self.instrument_id = instrument_id
+        self.needs = needs
 
 
 def instrument_id_for(
@@ -130,15 +141,21 @@ def resolve(
 ) -> tuple[Instrument, list[str]]:
     """Return the instrument that holds the data, and notes; it joins the import where it is new.
 
-    ``where`` names the source in errors. Raises BadInput where the data need more decimals than
+    ``where`` names the source in errors. Raises TooFine where the data need more decimals than
     the catalog's instrument has.
     """
     known = batch.instrument(instrument_id)
-    instrument = known or _build(instrument_id, grid, needs)
+    price, size = grid.least.get(instrument_id, (0, 0))
+    wanted = replace(needs, price=max(needs.price, price), size=max(needs.size, size))
+    instrument = known or _build(instrument_id, grid, wanted)
+    pair = needs.price, needs.size
     if needs.price > instrument.price_precision:
-        raise BadInput(_too_fine(instrument, needs, "price", where))
-    if needs.size > size_precision(instrument) and not needs.size_is_volume:
-        raise BadInput(_too_fine(instrument, needs, "size", where))
+        text = _too_fine(instrument, needs, "price", where)
+        raise TooFine(text, instrument_id, pair)
+    if needs.size > size_precision(instrument) and (
+        not needs.size_is_volume or (needs.is_exact and batch.is_new(instrument_id))
+    ):
+        raise TooFine(_too_fine(instrument, needs, "size", where), instrument_id, pair)
     batch.add_instrument(instrument)
     return instrument, _mixed(instrument, grid)
 
@@ -210,5 +227,6 @@ def _too_fine(instrument: Instrument, needs: Needs, what: str, where: str) -> st
     way = f"give --tick {least} to round them, or " if needs.size_is_volume else ""
     return (
         f"{where}: {what}s have up to {needs.price if price else needs.size} decimals, "
-        f"{instrument.id} has {have}: {way}import into another ONETAPE_HOME."
+        f"{instrument.id} has {have}: {way}import all of its files with one command into "
+        "another ONETAPE_HOME."
     )

@@ -77,6 +77,11 @@ _UNTRADED_DUMP = re.compile(
 )
 """Dumps of Binance that hold neither trades nor best prices."""
 
+_OF_TICKS = frozenset(
+    {"side", "takerside", "sell", "isbuyermaker", "issnapshot", "bidprice", "bids[0]price"}
+)
+"""Columns that only trades, best prices or levels have."""
+
 _SHOWN = 8
 _RENAME = "rename them to timestamp, open, high, low, close, volume"
 _NOISE = re.compile(r"[\s_().:<>\-]+")
@@ -158,6 +163,12 @@ def check_priced(names: Sequence[str], path: Path) -> None:
     if len(factors) > 1:
         why = f"holds factor returns ({', '.join(factors)}), no prices"
         raise NoMarketData(path, why, "give a table of prices")
+    found = {plain(name) for name in names}
+    if found & _OF_TICKS and any("price" in name for name in found):
+        why = f"holds trades, best prices or levels as another recorder writes them ({names[0]}, "
+        why += f"{', '.join(names[1:_SHOWN])}{', ...' if names[_SHOWN:] else ''})"
+        way = "give candles, Binance's own dumps, or raw frames"
+        raise NoMarketData(path, why, way)
     missing = [meaning for meaning in NAMES if meaning not in meanings]
     shown = ", ".join(names[:_SHOWN]) + (", ..." if names[_SHOWN:] else "")
     why = f"has no column that means {', '.join(missing)} (columns: {shown})"

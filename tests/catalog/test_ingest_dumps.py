@@ -304,3 +304,21 @@ def test_checking_a_dump_tells_repeated_and_missing_candles(tmp_path: Path) -> N
     path = zipped(tmp_path, "BTCUSDT-1m-2025-01-01.zip", *lines)
     found = {each.rule: each.severity for each in check_file(path)}
     assert found == {"time-back": Severity.ERROR, "missing-bars": Severity.WARNING}
+
+
+def test_a_new_instrument_has_the_decimals_of_all_its_files(tmp_path: Path) -> None:
+    folder = tmp_path / "dumps"
+    folder.mkdir()
+    kline = f"{MS},1.5,1.6,1.4,1.5,12.5,{MS + 59_999},9,3,1,1,0"
+    zipped(folder, "ZZTUSDT-1m-2025-01-01.zip", USDM_KLINES[0], kline)
+    for day, price in enumerate(("1.5", "1.625", "1.50001")):
+        row = f"{day},{price},{price},9,{MS + day * 86_400_000},true"
+        zipped(folder, f"ZZTUSDT-trades-2025-01-0{day + 1}.zip", USDM_TRADES[0], row)
+    engine, _ = load(folder)
+    trades = engine.query_trade_ticks()
+    assert [str(each.price) for each in trades] == ["1.50000", "1.62500", "1.50001"]
+    assert [str(each.size) for each in trades] == ["1.50000", "1.62500", "1.50001"]
+    assert str(engine.query_bars()[0].volume) == "12.50000"
+    finer = zipped(tmp_path, "ZZTUSDT-trades-2025-01-04.zip", f"9,1.000001,1,1,{MS + 10**9},true")
+    with pytest.raises(BadInput, match=r"up to 6 decimals, ZZTUSDT-PERP.BINANCE has 5"):
+        load(finer)

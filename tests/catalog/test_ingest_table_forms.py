@@ -258,3 +258,11 @@ def test_lines_are_counted_with_those_above_the_table(tmp_path: Path) -> None:
 def test_a_letter_cut_by_the_end_of_the_head_is_no_other_encoding() -> None:
     text = (PLAIN + "날짜").encode()
     assert read_head(text[:-1], Path("t.csv")).encoding == "utf-8"
+
+
+def test_ticks_of_other_recorders_are_refused_by_what_they_are(tmp_path: Path) -> None:
+    text = (
+        "exchange,symbol,timestamp,local_timestamp,id,side,price,amount\nx,BTCUSDT,1,2,3,buy,1,1\n"
+    )
+    with pytest.raises(BadInput, match="holds trades, best prices or levels as another recorder"):
+        load(tmp_path, "trades.csv", text)
