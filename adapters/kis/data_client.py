@@ -82,6 +82,11 @@ EXPECTED = "H0STANC0"
 
 _SOURCES = {EXPECTED_AUCTION: BOOK, EXPECTED: EXPECTED}
 
+_REFUSALS = {
+    Ack.REFUSED: "refused to register",
+    Ack.FULL: "has no slot left, though we count fewer than its limit, and registers not yet",
+}
+
 type _Deliver = Callable[[Any, Heard], None]
 
 
@@ -116,10 +121,11 @@ class KisData(AnsweringClient):
             gateway.http, gateway.config.limits, gateway.timing, self._on_snapshots, gateway.say
         )
         self._held: set[Stream] = set()
+        self._refused: set[Stream] = set()
         self._silent: set[str] = set()
         self._left_out: tuple[Stream, ...] = ()
         self._is_open = self._is_begun = False
-        self._is_listening = True
+        self._is_listening, self._is_in_hours = True, False
         self._running: set[asyncio.Task[object]] = set()
         self._deliver = self._deliveries()
         gateway.listen(self._hear)
@@ -158,7 +164,7 @@ class KisData(AnsweringClient):
             self._handle_instrument(instrument)
         self._spawn(self._bars.run(), "bars")
         self._spawn(self._poller.run(), "polling")
-        self._spawn(self._poll_in_hours(), "hours of polling")
+        self._spawn(self._keep_hours(), "hours")
         self._is_begun = True
 
     async def _disconnect(self) -> None:
@@ -199,13 +205,25 @@ class KisData(AnsweringClient):
             self._gateway.fail(error)
             raise
 
-    async def _poll_in_hours(self) -> None:
-        """Poll within the hours of market data only."""
+    async def _keep_hours(self) -> None:
+        """Poll, and miss what is not streamed, within the hours of market data only."""
         while True:
             self._poller.pause(paused=True)
             await self._gateway.hours_begin()
+            self._is_in_hours = True
             self._poller.pause(paused=False)
             await self._gateway.hours_end()
+            self._is_in_hours = False
+            self._end_unheld()
+
+    def _end_unheld(self) -> None:
+        """Let nothing more be missed of what is wanted and not registered until hours begin."""
+        now_ns = self._gateway.stamp_ns()
+        for stream in self._wants.streams:
+            if stream not in self._held:
+                self._gaps.over(stream, now_ns)
+                if stream.tr_id == TRADES:
+                    self._bars.left(stream.key)
 
     # --- what comes in ---
 
@@ -220,6 +238,9 @@ class KisData(AnsweringClient):
         """Deliver trades; a bar that a trade ends leaves before it."""
         for tick in trades.ticks:
             code = tick.instrument_id.symbol.value
+            stream = Stream(TRADES, code)
+            if stream not in self._wants and stream not in self._held:
+                continue  # on its way when it was given up
             day, _, volume = tick.trade_id.value.partition("-")
             quantity = tick.size.raw // RAW_ONE
             if not self._gaps.trade(tick, day, int(volume), quantity):
@@ -228,7 +249,7 @@ class KisData(AnsweringClient):
                 price = tick.price.raw // RAW_ONE
                 traded = Traded(tick.ts_event, price, quantity, int(volume))
                 self._bars.trade(code, traded, heard.received_ns)
-            if self._wants.uses(Stream(TRADES, code), TRADES):
+            if self._wants.uses(stream, TRADES):
                 self._handle_data(tick)
         for refused in trades.refused:
             self._on_event(refused)
@@ -278,12 +299,15 @@ class KisData(AnsweringClient):
         if not link.is_open:
             self._held.clear()
             self._gaps.lost(self._gateway.surely_heard_ns())
+            if not self._is_in_hours:
+                self._end_unheld()
 
     def _on_acked(self, acked: Acked, heard: Heard) -> None:
         self._on_event(acked)
         stream, is_trades = acked.stream, acked.stream.tr_id == TRADES
         if acked.held:
             self._held.add(stream)
+            self._refused.discard(stream)
             self._gaps.held(stream, heard.received_ns)
             if is_trades:
                 self._bars.held(stream.key, heard.received_ns)
@@ -292,10 +316,16 @@ class KisData(AnsweringClient):
             if is_trades:
                 self._bars.left(stream.key)
             self._gaps.left(stream)
-        elif acked.ack is Ack.REFUSED:
-            self._gateway.say(
-                f"KIS refused to register {stream.key} ({stream.tr_id}): {acked.code}."
-            )
+        elif stream in self._wants:  # the notice's key is an HTS id, and not ours to tell
+            self._say_refused(acked)
+
+    def _say_refused(self, acked: Acked) -> None:
+        """Say which stream is not observed, once until it is."""
+        words = _REFUSALS.get(acked.ack)
+        if words is not None and acked.stream not in self._refused:
+            self._refused.add(acked.stream)
+            stream = acked.stream
+            self._gateway.say(f"KIS {words} {stream.key} ({stream.tr_id}): {acked.code}.")
 
     def _on_told(self, told: WidthChange | Unreadable | BadRecord, _: Heard) -> None:
         self._on_event(told)

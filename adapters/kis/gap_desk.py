@@ -88,6 +88,11 @@ class GapDesk:
             if symbol.resumed(ts_ns):
                 self._ask(code)
 
+    def over(self, stream: Stream, ts_ns: int) -> None:
+        """Take in that a stream that was lost has had nothing more to tell since a moment."""
+        if stream.key in (self._books if stream.tr_id == BOOK else self._symbols):
+            self.held(stream, ts_ns)
+
     def left(self, stream: Stream) -> None:
         """Take in that a stream is no longer observed, at our own wish: its gaps stay open."""
         code, now_ns = stream.key, self._gateway.stamp_ns()

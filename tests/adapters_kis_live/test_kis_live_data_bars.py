@@ -9,7 +9,8 @@ from nautilus_trader.model import Bar, TradeTick
 from adapters.kis.data_events import GapFound, NotServed, Observed
 from adapters.kis.gateway import Hours
 from adapters.kis.registrations import Stream
-from adapters.kis.socket import Link
+from adapters.kis.socket import Heard, Link
+from adapters.kis.ticks import Trades
 from strategies.markets.sessions import Session
 from strategies.messages import Provenance
 
@@ -274,6 +275,44 @@ def test_hours_that_end_close_the_last_bars(tmp_path):
 
     hours = [Hours(at(-100), at(65))]
     check(tmp_path, body, [bars("10-SECOND")], now=-40, hours=hours, **STEADY)
+
+
+def test_a_connection_lost_over_the_end_of_the_hours_is_missed_until_then_only(tmp_path):
+    async def body(node):
+        await node.until(lambda: node.actor.of(TradeTick))
+        await node.until(lambda: node.actor.of(TradeTick)[-1].ts_event > at(25))
+        node.one.arm("dropped_socket")
+        await node.until(lambda: node.gateway.market_ns() > at(180))
+        await node.until(lambda: not node.unsettled())
+        (gap,) = (gap for gap in node.gaps if gap.observed is Observed.TRADES)
+        assert gap.provenance is Provenance.REPAIRED
+        assert gap.from_ns < at(65) <= gap.to_ns
+        asked = node.one.seen.requests["inquire-time-itemconclusion"]
+        await node.until(lambda: node.gateway.market_ns() > at(400))
+        assert node.one.seen.requests["inquire-time-itemconclusion"] == asked
+        whole = [values(bar) for bar in node.actor.of(Bar)]
+        assert whole[:6] == [expected(10, end) for end in (10, 20, 30, 40, 50, 60)]
+
+    hours = [Hours(at(-100), at(65))]
+    wants = [trades(), bars("10-SECOND")]
+    check(tmp_path, body, wants, now=-20, hours=hours, speed=1, market_speed=80)
+
+
+def test_what_still_comes_of_a_stream_given_up_begins_no_count(tmp_path):
+    async def body(node):
+        await node.until(lambda: len(node.actor.of(TradeTick)) > 3)
+        node.actor.unsubscribe_trades(iid())
+        await node.until(lambda: not node.client._held)
+        late = node.actor.of(TradeTick)[-1]
+        node.client._hear(Heard(Trades([late], [], []), node.gateway.stamp_ns(), 0))
+        since = node.gateway.market_ns()
+        await node.until(lambda: node.gateway.market_ns() > since + 10 * SECOND)
+        node.actor.subscribe_trades(iid())
+        seen = len(node.actor.of(TradeTick))
+        await node.until(lambda: len(node.actor.of(TradeTick)) > seen + 3)
+        assert not node.gaps
+
+    check(tmp_path, body, [trades()], now=-5, speed=10)
 
 
 def test_values_leave_in_the_order_of_their_receive_times(tmp_path):

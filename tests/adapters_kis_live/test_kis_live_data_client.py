@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from live_kis import NOTICE
 from live_node import deltas, depth, iid, index, noded, quotes, status, trades
 from nautilus_trader.model import (
     IndexPriceUpdate,
@@ -16,10 +17,10 @@ from nautilus_trader.model import (
 
 from adapters.kis.data_events import NotServed, SlotsShort
 from adapters.kis.errors import BadRecord
-from adapters.kis.frames import WidthChange
+from adapters.kis.frames import Ack, WidthChange
 from adapters.kis.gateway import Hours
 from adapters.kis.registrations import Acked, Stream
-from adapters.kis.socket import Link, Unreadable
+from adapters.kis.socket import Heard, Link, Unreadable
 from strategies.order_book import LevelBook
 
 from kis_market import CODE, at, quote, trade  # isort: skip - found on the path of live_kis
@@ -159,6 +160,23 @@ def test_status_and_index_come_as_engine_values(tmp_path):
         assert at(0) < first.ts_event < last.ts_event <= last.ts_init
 
     check(tmp_path, body, [status(), index("0001")], *TICKING)
+
+
+@pytest.mark.parametrize(
+    ("ack", "word"), [(Ack.REFUSED, "refused to register"), (Ack.FULL, "has no slot left")]
+)
+def test_a_stream_that_is_not_registered_is_said_and_the_hts_id_is_not(tmp_path, ack, word):
+    async def body(node):
+        await node.until(node.is_held(1))
+        for stream in (NOTICE, TRADES, TRADES):
+            acked = Acked(stream, held=False, ack=ack, code="OPSP8992")
+            node.client._hear(Heard(acked, node.gateway.stamp_ns(), 0))
+        (said,) = (each for each in node.one.said if word in each)
+        assert CODE in said
+        assert not any(NOTICE.key in each for each in node.one.said)
+        assert acked in node.told(Acked)
+
+    check(tmp_path, body, [trades()])
 
 
 def test_outside_the_hours_nothing_is_registered(tmp_path):
