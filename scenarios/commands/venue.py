@@ -115,7 +115,8 @@ def _check_numbers(args: argparse.Namespace) -> None:
 
 def _speed(text: str) -> Fraction:
     try:
-        speed = Fraction(text)
+        # a power of ten would have to be written out before it could be refused
+        speed = Fraction(0) if "e" in text.lower() else Fraction(text)
     except (ValueError, ZeroDivisionError):
         speed = Fraction(0)
     if not 0 < speed <= 10_000:

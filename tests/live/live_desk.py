@@ -87,12 +87,12 @@ class Desk:
         for name in names:
             self._monkeypatch.delenv(f"ONETAPE_{name}", raising=False)
 
-    def trade(self, *options: str, lasts_s: int = 8, **more: object) -> Typed:
+    def trade(self, *options: str, lasts_s: int = 60, **more: object) -> Typed:
         """Run the churning scenario live; where nothing hinders it, it ends after a moment."""
         path = scenario(self.home, **{"instruments": NAMES} | more)
         return self.run(path, *options, lasts_s=lasts_s)
 
-    def run(self, path: Path, *options: str, lasts_s: int = 8) -> Typed:
+    def run(self, path: Path, *options: str, lasts_s: int = 60) -> Typed:
         """Run a scenario live, for so many seconds of the market."""
         here = self._served and self._served.settings["ONETAPE_KIS_REST_URL"]
         if not {"--to", "--from"} & set(options) and os.environ["ONETAPE_KIS_REST_URL"] == here:

@@ -266,6 +266,11 @@ def test_a_strategy_that_cannot_be_made(desk: Desk, venue) -> None:
     assert no_change(venue)
 
 
+@pytest.mark.parametrize("speed", ["0", "-1", "1e999999999", "nan", "1/0", "10001", "fast"])
+def test_a_speed_that_no_market_has(speed: str, desk: Desk) -> None:
+    told(desk.type("venue", "kis", f"--speed={speed}", "--json"), 2, "--speed")
+
+
 # --- a day without a market, and consent ---
 
 

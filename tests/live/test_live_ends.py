@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from live_day import ONETAPE, Ran, end_of, environment, scenario
-from live_desk import NAMES, Desk, Proxy, serving
+from live_desk import NAMES, PLENTY, Desk, Proxy, serving
 from sqlalchemy import create_engine, text
 
 from catalog.journal import open_journal
@@ -162,23 +162,34 @@ def entries(home: Path):
 
 
 @contextmanager
+def started(home: Path, settings, path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start a run in a process of its own; it is gone with the block."""
+    command = [*ONETAPE, "run", str(path), "--on", "live", "--json", "--no-report"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment(home, settings), **pipes) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
 def node(
     home: Path, settings, venue, orders: int = 4, path: Path | None = None
 ) -> Iterator[subprocess.Popen[str]]:
     """Start a run and wait until the venue has seen some orders of it."""
     path = path or scenario(home, instruments=NAMES, limits=QUICK)
-    command = [*ONETAPE, "run", str(path), "--on", "live", "--json", "--no-report"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, env=environment(home, settings), **pipes) as process:
-        try:
-            deadline = time.monotonic() + 40
-            while sent(venue) < orders:
-                assert process.poll() is None, process.communicate()
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-            yield process
-        finally:
-            process.kill()
+    with started(home, settings, path) as process:
+        await_orders(process, venue, orders)
+        yield process
+
+
+def await_orders(process: subprocess.Popen[str], venue, orders: int) -> None:
+    deadline = time.monotonic() + 40
+    while sent(venue) < orders:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def ended(process: subprocess.Popen[str], timeout_s: float = 30) -> Ran:
@@ -228,11 +239,14 @@ def proxied(proxy: Proxy, venue) -> dict[str, str]:
     return {f"ONETAPE_KIS_{name}": value for name, value in proxy.settings(venue).items()}
 
 
-def read_until(process: subprocess.Popen[str], words: str) -> None:
+def read_until(process: subprocess.Popen[str], words: str) -> str:
+    """Return what a run says until it says some words, these included."""
     assert process.stderr is not None
+    said = ""
     for line in process.stderr:
+        said += line
         if words in line:
-            return
+            return said
     raise AssertionError(f"it never said {words!r}")
 
 
@@ -298,26 +312,57 @@ def test_a_kill_switch_whose_time_has_come_lets_nothing_be_bought(desk: Desk) ->
     path = scenario(desk.home, instruments=NAMES)
     switch = 'kill_switch.at = "2026-03-09T09:00:05+09:00"\n'
     path.write_text(path.read_text().replace("[capital]\n", f"[capital]\n{switch}"))
-    with serving(speed=Fraction(10)) as venue:
-        with subprocess.Popen(
-            [
-                *ONETAPE,
-                "run",
-                str(path),
-                "--on",
-                "live",
-                "--json",
-                "--to",
-                "2026-03-09T09:02:00+09:00",
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(desk.home, venue.settings),
-        ) as process:
-            ran = ended(process, 60)
+    with (
+        serving(speed=Fraction(5)) as venue,
+        started(desk.home, venue.settings, path) as process,
+    ):
+        said = read_until(process, "capital refused")
+        process.send_signal(signal.SIGTERM)
+        ran = ended(process)
         assert sent(venue) == 0
     assert ran.code == 0, ran.said
-    assert ran.summary["ended"] == "its time is over"
     assert ran.summary["refusals"] > 0
-    assert "kill switch" in ran.said
+    assert "kill_switch" in said
+
+
+def test_a_venue_that_comes_back_is_traded_with_again(desk: Desk) -> None:
+    quick = "in_use_wait_ns = 500_000_000\nbackoff_first_ns = 100_000_000\n"
+    path = scenario(desk.home, instruments=NAMES, limits=f"{QUICK}\n{quick}")
+    with (
+        serving(speed=Fraction(3), limits=PLENTY | {"stale_hold_s": 1}) as venue,
+        Proxy(venue.server.port).running() as proxy,
+        started(desk.home, {**venue.settings, **proxied(proxy, venue)}, path) as process,
+    ):
+        await_orders(process, venue, 4)
+        proxy.stop()
+        said = read_until(process, "the connection ended")
+        proxy.start()
+        said += read_until(process, "the connection is open")
+        await_orders(process, venue, sent(venue) + 4)
+        process.send_signal(signal.SIGTERM)
+        ran = ended(process)
+        cash_won = account_of(venue).cash_won
+        assert resting(venue) == []
+        assert venue.server.venue.witness.values()["duplicate_orders"] == []
+    assert ran.code == 0, ran.said
+    assert ran.summary["reconciled"], said + ran.said
+    assert ran.summary["balances"] == {"KRX": {"KRW": f"{cash_won} KRW"}}
+
+
+def test_a_wrong_hts_id_is_named_and_a_node_that_still_connects_ends_at_once(desk: Desk) -> None:
+    path = scenario(desk.home, instruments=NAMES, limits=QUICK)
+    wrong = {"ONETAPE_KIS_HTS_ID": "nobody77"}
+    with (
+        serving() as venue,
+        started(desk.home, venue.settings | wrong, path) as process,
+    ):
+        advice = read_until(process, "ONETAPE_KIS_HTS_ID")
+        process.send_signal(signal.SIGTERM)
+        ran = ended(process, 20)
+        assert sent(venue) == 0
+    assert "HTS id" in advice
+    assert "nobody77" not in advice + ran.said
+    assert ran.code == 0, ran.said
+    assert ran.summary["orders"] == 0
+    assert ran.summary["reconciled"] is False
+    assert "Traceback" not in ran.said
