@@ -325,7 +325,10 @@ class KisOrders:
             return
         cancel.tries_left -= 1
         request = requests.cancel(
-            self._gateway.config.account, order.branch, order.number, order.spec.order_type
+            self._gateway.config.account,
+            self.book.branch_of(order),
+            order.number,
+            order.spec.order_type,
         )
         error = await self._change(order, Change.CANCEL, request, recall=cancel.recall)
         if isinstance(error, Recalled):
@@ -365,7 +368,7 @@ class KisOrders:
         else:
             request = requests.amend(
                 self._gateway.config.account,
-                order.branch,
+                self.book.branch_of(order),
                 order.number,
                 order.spec.order_type,
                 0,

@@ -53,6 +53,8 @@ class Ledger:
         # KIS's clock less ours, None before an order has shown it
         self._ahead_ns: int | None = None
         self._read_ns: int | None = None
+        # the branches that replies to orders told, the latest last
+        self._replied: dict[str, None] = {}
 
     # --- notices ---
 

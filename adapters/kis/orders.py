@@ -146,7 +146,19 @@ class OrderBook(Ledger):
         """Take in the number KIS gave an order; notices that came before it are read now."""
         order = self._orders[order_id]
         self._set_clock(order, placed.time)
+        if placed.branch:
+            self._replied.pop(placed.branch, None)
+            self._replied[placed.branch] = None
         return self._name(order, placed.branch, placed.number)
+
+    def branch_of(self, order: KisOrder) -> str:
+        """Return the branch that a change of an order must name: one that a reply has told.
+
+        An order whose reply was lost has the branch of the list, which may be another's name.
+        """
+        if not self._replied or order.branch in self._replied:
+            return order.branch
+        return next(reversed(self._replied))
 
     def _set_clock(self, order: KisOrder, time: str) -> None:
         """Note how far KIS's clock is ahead of ours: the least seen, as sending takes time."""
