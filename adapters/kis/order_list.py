@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from adapters.kis import replies, requests
 from adapters.kis.backoff import delay_ns
-from adapters.kis.errors import KisError, Stop
+from adapters.kis.errors import IllegalTransition, KisError, Stop
 from adapters.kis.gateway import KisGateway
 from adapters.kis.order_events import Moment
 from adapters.kis.pages import all_pages
@@ -62,7 +62,7 @@ class OrderList:
         self._is_wanted = False
         self._last_ns: int | None = None
         self._attempt = 0
-        self._said = ""
+        self._is_told = False
 
     def want(self) -> None:
         """Ask soon: something happened that only the list can tell."""
@@ -93,7 +93,9 @@ class OrderList:
             finally:
                 self._last_ns = self._gateway.timing.steady_ns()
             found = DayList(rows, asked, self._gateway.moment(), pages.complete)
-            if not pages.complete:
+            if pages.complete:
+                self._is_told = False
+            else:
                 self._say_once(f"The order list of KIS is cut short: {pages.why}.")
                 self._is_wanted = True
             self._take(found)
@@ -109,7 +111,7 @@ class OrderList:
                 continue
             try:
                 await self.ask()
-            except Stop as error:
+            except (Stop, IllegalTransition) as error:
                 self._gateway.fail(error)
                 self._attempt += 1
             except KisError as error:
@@ -132,6 +134,7 @@ class OrderList:
         return None
 
     def _say_once(self, sentence: str) -> None:
-        if sentence != self._said:
-            self._said = sentence
+        """Say why there is no whole list; the first of a row of failures is enough."""
+        if not self._is_told:
             self._gateway.say(sentence)
+        self._is_told = True

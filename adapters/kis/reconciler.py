@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from adapters.kis.account import AccountSnapshot, KisAccount
-from adapters.kis.errors import KisError, MalformedAnswer
+from adapters.kis.errors import IllegalTransition, KisError, MalformedAnswer, Stop
 from adapters.kis.execution import KisOrders
 from adapters.kis.gateway import KisGateway
 from adapters.kis.order_events import ENDED, Filled
@@ -53,6 +53,7 @@ class Reconciler:
         self._lock = asyncio.Lock()
         self._woken = asyncio.Event()
         self._is_wanted = False
+        self._is_told = False
 
     def filled(self, fill: Filled) -> None:
         """Count a fill of ours."""
@@ -110,7 +111,14 @@ class Reconciler:
             return result
 
     async def run(self) -> None:
-        """Compare for ever: on the timer and when wanted."""
+        """Compare for ever: on the timer and when wanted; a defect of ours ends the node."""
+        try:
+            await self._run()
+        # The engine would log it and go on without comparisons.
+        except Exception as error:  # noqa: BLE001 - see above
+            self._gateway.fail(error)
+
+    async def _run(self) -> None:
         timing = self._gateway.timing
         last_ns = timing.steady_ns()
         while True:
@@ -119,9 +127,14 @@ class Reconciler:
                 continue
             try:
                 await self.reconcile()
+                self._is_told = False
+            except (Stop, IllegalTransition):
+                raise
             except KisError as error:
                 self._is_wanted = False
-                self._gateway.say(f"The account cannot be compared with KIS: {error}")
+                if not self._is_told:  # the first of a row of failures is enough
+                    self._gateway.say(f"The account cannot be compared with KIS: {error}")
+                self._is_told = True
             last_ns = timing.steady_ns()
 
     def _compare(self, account: AccountSnapshot) -> Reconciled:
