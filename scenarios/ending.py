@@ -8,7 +8,8 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The last one comes when the terminal is closed; where it is ignored (nohup) it stays so."""
 
 
 class Ending:
@@ -52,19 +53,21 @@ class Ending:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """End the run at SIGINT or SIGTERM while the block runs; at once with the second one."""
+        """End the run at a signal to stop while the block runs; at once with the second one."""
+        heeded = [one for one in STOP_SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
         loop = asyncio.get_running_loop()
 
         def asked(number: signal.Signals) -> None:
-            if self.signal is not None:
+            # of a closed terminal both the system and the shell tell: that is asking once
+            if self.signal is not None and number is not signal.SIGHUP:
                 self.hurry()
             self.signal = number
             self.end(f"{number.name} asked for it")
 
-        for number in STOP_SIGNALS:
+        for number in heeded:
             loop.add_signal_handler(number, asked, number)
         try:
             yield
         finally:
-            for number in STOP_SIGNALS:
+            for number in heeded:
                 loop.remove_signal_handler(number)

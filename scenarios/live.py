@@ -23,7 +23,7 @@ from scenarios.live_node import NodeRun
 from scenarios.live_universe import resolve_live
 from scenarios.market_clock import VenueClock, venue_clock
 from scenarios.scenario import Scenario, with_balances
-from scenarios.screen import Screen, seoul
+from scenarios.screen import LastingScreen, Screen, seoul
 from scenarios.settings import Settings
 from scenarios.wiring import Universe
 from strategies.errors import BadInput, OnetapeError, RunFailed
@@ -102,7 +102,7 @@ class _Live:
         self._scenario = scenario
         self._settings = settings
         self._config = config
-        self._screen = screen
+        self._screen = LastingScreen(as_json=screen.as_json, debug=screen.debug)
         self._must_end = must_end
         self._ending = Ending()
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
@@ -36,11 +37,13 @@ class Advance:
 class Screen:
     """The only place that prints."""
 
+    _console: type[Console] = Console
+
     def __init__(self, *, as_json: bool = False, debug: bool = False) -> None:
         self.as_json = as_json
         self.debug = debug
-        self._people = Console(stderr=as_json, highlight=False, soft_wrap=True)
-        self._errors = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._people = self._console(stderr=as_json, highlight=False, soft_wrap=True)
+        self._errors = self._console(stderr=True, highlight=False, soft_wrap=True)
 
     def line(self, text: str = "") -> None:
         """Print one line for people, as it is (no markup)."""
@@ -84,3 +87,22 @@ class Screen:
             *columns, console=self._errors, transient=True, disable=not self._errors.is_terminal
         ) as bar:
             yield Advance(bar, total, title)
+
+
+class _LastingConsole(Console):
+    """Falls silent once nobody can read it: a terminal that was closed, a pipe that ended."""
+
+    def print(self, *objects: Any, **more: Any) -> None:
+        try:
+            super().print(*objects, **more)
+        except OSError:
+            self.quiet = True
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
+class LastingScreen(Screen):
+    """The screen of a run that trades: what cannot be shown hinders nothing, it is journalled."""
+
+    _console = _LastingConsole

@@ -90,10 +90,25 @@ def test_a_signal_ends_it_and_only_a_second_one_hurries(number: signal.Signals) 
             assert is_over(ending)
             assert not is_hurried(ending)
             await _signalled(number)
-            assert is_hurried(ending)
+            assert is_hurried(ending) is (number is not signal.SIGHUP)
         assert number.name in ending.reason
 
     in_a_loop(work)
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    async def work():
+        ending = Ending()
+        with ending.on_signals():
+            await _signalled(signal.SIGHUP)
+            assert not is_over(ending)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        in_a_loop(work)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_two_different_signals_hurry_as_well_and_the_first_names_the_reason() -> None:

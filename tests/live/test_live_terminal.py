@@ -1,0 +1,82 @@
+"""A live run whose terminal goes away: nothing rests at the venue because nobody can read."""
+
+import signal
+import time
+from fractions import Fraction
+
+import pytest
+from live_day import scenario
+from live_desk import NAMES, Desk, serving
+from test_live_ends import QUICK, account_of, ended, node, resting
+
+RESTS = '''
+from nautilus_trader.model import OrderSide, Price, Quantity
+from strategies.decider import Params, Setup, Strategy
+from strategies.messages import Enter
+
+class Rests(Strategy[Params]):
+    """Leaves one order far below the market, and buys a share now and then."""
+    params_type = Params
+
+    def __init__(self, setup: Setup[Params]) -> None:
+        super().__init__(setup)
+        self.heard = 0
+
+    def on_trade(self, trade):
+        self.heard += 1
+        size, price = Quantity.from_int(1), Price.from_int(9_000)
+        if self.heard == 3:
+            return (Enter(trade.instrument_id, OrderSide.BUY, "rest", size, price),)
+        if self.heard % 10 == 0:
+            return (Enter(trade.instrument_id, OrderSide.BUY, "now", size),)
+        return ()
+'''
+
+
+@pytest.fixture
+def path(tmp_path):
+    (tmp_path / "rests.py").write_text(RESTS)
+    path = scenario(tmp_path, instruments=NAMES, limits=QUICK)
+    text = path.read_text().replace("churn:Churn", "rests:Rests")
+    path.write_text(text.replace("params = { step = 1 }\n", ""))
+    return path
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch, capsys) -> Desk:
+    return Desk(tmp_path, monkeypatch, capsys)
+
+
+def wait_for(holds) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_terminal_that_is_closed_ends_the_run_and_cancels_what_rests(desk, path) -> None:
+    with (
+        serving(speed=Fraction(3)) as venue,
+        node(desk.home, venue.settings, venue, path=path) as process,
+    ):
+        wait_for(lambda: resting(venue))
+        process.send_signal(signal.SIGHUP)
+        ran = ended(process)
+        assert resting(venue) == []
+    assert ran.code == 0, ran.said
+    assert ran.summary["ended"] == "SIGHUP asked for it"
+
+
+def test_a_run_nobody_can_read_goes_on_and_ends_as_any_other(desk, path) -> None:
+    with (
+        serving(speed=Fraction(3)) as venue,
+        node(desk.home, venue.settings, venue, path=path) as process,
+    ):
+        wait_for(lambda: resting(venue))
+        assert process.stderr is not None
+        process.stderr.close()
+        filled = len(account_of(venue).fills)
+        wait_for(lambda: len(account_of(venue).fills) > filled + 2)
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+        assert resting(venue) == []
