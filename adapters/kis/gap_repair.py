@@ -209,9 +209,10 @@ class Continuity:
             from_volume = _volume_before(seoul_time(gap.from_ns), trades)
         to_volume = gap.to_volume
         if to_volume is None:
-            to_volume = trades[-1].day_volume if trades else from_volume
-            self._volume = max(to_volume or 0, self._volume or 0) or None
-        if to_volume is None or from_volume is None:
+            to_volume = trades[-1].day_volume if trades else 0
+            self._volume = max(to_volume, self._volume or 0) or None
+        # an answer that ends before what was streamed is behind: it proves nothing
+        if from_volume is None or to_volume < from_volume:
             return Settled(gap, (), None)
         arrived = {volume for volume, _ in gap.arrived}
         found = tuple(

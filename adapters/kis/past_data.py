@@ -21,8 +21,8 @@ from nautilus_trader.model import (
     TradeTick,
 )
 
-from adapters.kis.bar_desk import bar_of, spans_of
-from adapters.kis.bar_fold import Candle, Days, Steps
+from adapters.kis.bar_desk import GRACE_NS, bar_of, spans_of
+from adapters.kis.bar_fold import AUCTION_LATEST_NS, Candle, Days, Steps
 from adapters.kis.gateway import KisGateway
 from adapters.kis.history import DAY_CLOSE, MINUTE_NS, daily_bars, trade_ticks
 from adapters.kis.past import Past
@@ -55,7 +55,8 @@ class PastData:
         Raises BadInput for bars that KIS has no past of.
         """
         spans = spans_of(bar_type, self._sessions or (Session(0, 1),))
-        now_ns = self._gateway.market_ns()
+        # KIS may show the last minute before all of its trades are in it
+        now_ns = self._gateway.ago(GRACE_NS)
         end_ns = now_ns if end_ns is None else min(end_ns, now_ns)
         if isinstance(spans, Days):
             bars = await self._days(bar_type, start_ns, end_ns, limit)
@@ -124,7 +125,8 @@ class PastData:
         for past in await self._past.days(code, first, last):
             close = self._close_of(past.day)
             closed_ns = self._seconds.at(past.day, close)
-            found += daily_bars(bar_type, [past], closed_ns, close=close)
+            if closed_ns + AUCTION_LATEST_NS <= self._gateway.ago(GRACE_NS):
+                found += daily_bars(bar_type, [past], closed_ns, close=close)
         return found
 
     def _close_of(self, day: str) -> str:

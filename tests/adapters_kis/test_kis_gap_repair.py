@@ -175,6 +175,15 @@ def test_before_a_symbols_first_trade_the_query_tells_where_the_count_stood(trad
     assert settled.missing == missing
 
 
+@pytest.mark.parametrize("trades", [[], past((1, 3, 3))])
+def test_an_answer_that_lacks_what_was_streamed_proves_nothing_of_what_came_after(trades):
+    symbol, _ = stream((1, 3, 3), (2, 5, 8))
+    symbol.lost(at(3))
+    (gap,) = symbol.resumed(at(10))
+    assert symbol.settle(gap, trades).missing is None
+    assert [(hole.from_ns, hole.to_ns) for hole in symbol.holes] == [(at(3), at(10))]
+
+
 def test_a_connection_lost_again_is_one_gap_and_an_old_answer_is_not_taken():
     symbol, _ = stream((1, 5, 5))
     symbol.lost(at(3))

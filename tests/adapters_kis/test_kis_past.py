@@ -4,11 +4,13 @@ import asyncio
 
 import orjson
 import pytest
+from nautilus_trader.model import BarType
 
 from adapters.kis import parse
 from adapters.kis.bar_fold import Candle, Days, Slot, Steps
 from adapters.kis.bar_repair import asked, holds
 from adapters.kis.past import Past
+from adapters.kis.past_data import PastData
 from adapters.kis.replies import PastTrade
 from adapters.kis.ticks import seoul_time
 from strategies.markets.sessions import Session
@@ -126,6 +128,40 @@ def test_a_day_without_a_trade_is_empty_and_an_end_is_always_reached():
     crowded = Kis(*((second // 40, 100, 1) for second in range(4_000)))
     trades_of(crowded)
     assert len(crowded.asked) <= 40
+
+
+# --- what strategies ask ---------------------------------------------------------------------
+
+
+class Gateway:
+    """The time of a gateway, in seconds after the open."""
+
+    def __init__(self, second):
+        self.second = second
+
+    def ago(self, wall_span_ns):
+        return at(self.second) - wall_span_ns
+
+    def market_ns(self):
+        return self.ago(0)
+
+    def day(self):
+        return DAY
+
+
+@pytest.mark.parametrize(("second", "count"), [(23_399, 0), (23_410, 0), (23_432, 0), (23_433, 1)])
+def test_a_day_is_given_once_its_closing_auction_is_over_for_certain(second, count):
+    kind = BarType.from_str(f"{CODE}.KRX-1-DAY-LAST-EXTERNAL")
+    past = PastData(Gateway(second), Past(Kis((1, 100, 1))), [Session(OPEN, at(23_400))])
+    assert len(asyncio.run(past.bars(kind, None, None, 1))) == count
+
+
+@pytest.mark.parametrize(("second", "ends"), [(119, [60]), (121, [60]), (122, [60, 120])])
+def test_a_minute_is_given_a_moment_after_its_end(second, ends):
+    kind = BarType.from_str(f"{CODE}.KRX-1-MINUTE-LAST-EXTERNAL")
+    past = PastData(Gateway(second), Past(Kis((1, 100, 1), (61, 100, 1))), ())
+    given = asyncio.run(past.bars(kind, at(0), None, None))
+    assert [(bar.ts_event - OPEN) // SECOND for bar in given] == ends
 
 
 # --- bars seen in part -----------------------------------------------------------------------
