@@ -23,6 +23,8 @@ ALL_UP_TO = 20
 ONE_IN = 1_000
 """Of one kind of news the first are journalled one by one, then one in so many."""
 
+FOREIGN_ALOUD = 3
+"""A day can hold hundreds of orders that were placed by hand or by an earlier run."""
 STOPPED = "stopped"
 """Why a connection ended that we closed ourselves."""
 
@@ -49,6 +51,7 @@ class KisMessages:
         self._told: Counter[str] = Counter()
         self._corrected_krw = 0
         self._links = 0
+        self._foreign = 0
         self.reconciled: Reconciled | None = None
         self.mismatches: list[str] = []
 
@@ -101,13 +104,16 @@ class KisMessages:
     # --- orders and money ---
 
     def on_foreign(self, order: Foreign) -> None:
-        """Journal an order of the account that this run did not place."""
+        """Journal an order of the account that this run did not place; say the first few aloud."""
+        self._foreign += 1
         self.notice(
             NoticeLevel.WARNING,
             f"the account has order {order.number} in {order.code}, which this run did not place: "
             "it is left alone",
-            aloud=True,
+            aloud=self._foreign <= FOREIGN_ALOUD,
         )
+        if self._foreign == FOREIGN_ALOUD:
+            self._say("more orders that this run did not place are in its journal only.")
 
     def on_mismatch(self, order_id: str, what: str) -> None:
         """Journal that KIS and our book disagree about an order."""
