@@ -18,7 +18,7 @@ from adapters.kis.account import AccountSnapshot, KisAccount
 from adapters.kis.config import KisConfig
 from adapters.kis.errors import ProtocolError, Retry
 from adapters.kis.gateway import Hours, KisGateway
-from adapters.kis.instruments import why_not_tradable
+from adapters.kis.instruments import Listing, why_not_tradable
 from adapters.kis.limits import Servers
 from adapters.kis.masters import KisInstruments
 from scenarios.consent import Stakes
@@ -136,7 +136,7 @@ class KisSide:
         """Return the scenario's shares; raises BadInput for one that is not listed."""
         codes = named_codes(scenario, krx.VENUE)
         if codes is None:
-            codes = matched_codes(scenario, krx.VENUE, list(await self._shares.listings()))
+            codes = self.tradable(scenario, await self._shares.listings())
             self._check_count(codes, scenario)
         listed = await self._shares.load(codes)
         self.equities = tuple(one.equity for one in listed.values())
@@ -153,6 +153,18 @@ class KisSide:
                 if one.facts is not None and one.facts.base
             },
         )
+
+    def tradable(self, scenario: Scenario, listings: Mapping[str, Listing]) -> list[str]:
+        """Return the shares that patterns mean, without those that cannot be traded today.
+
+        A halted share can lack even a price; a share that was named is asked for all the same.
+        """
+        codes = matched_codes(scenario, krx.VENUE, list(listings))
+        whys = {code: why_not_tradable(listings[code]) for code in codes}
+        for code, why in whys.items():
+            if why is not None and not _is_named(scenario, code):
+                self._say(f"{code}.{krx.VENUE} is left out: {why}.")
+        return [code for code in codes if whys[code] is None or _is_named(scenario, code)]
 
     def _check_count(self, codes: list[str], scenario: Scenario) -> None:
         """Refuse a pattern that means more shares than could ever be registered."""
@@ -229,3 +241,8 @@ class KisSide:
         if self._clock.is_simulator:
             return "the server is a simulator on this machine"
         return "KIS's mock investment" if self.config.servers is Servers.MOCK else ""
+
+
+def _is_named(scenario: Scenario, code: str) -> bool:
+    name = f"{code}.{krx.VENUE}"
+    return any(name in table.instruments for table in scenario.table.strategies)

@@ -1,5 +1,6 @@
 """What a live run is made of before it begins: its universe, its slots, its money, its consent."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from live_day import scenario as churning
 from nautilus_trader.model import BarType
 
 from adapters.kis.config import read_config
+from adapters.kis.masters import listing_of
+from adapters.kis.replies import PriceFacts
 from scenarios.consent import FLAG, Stakes, require_consent, show_stakes, worst_of
 from scenarios.live import Window, window_of
 from scenarios.live_kis import KisSide
@@ -257,3 +260,32 @@ def test_after_the_close_the_next_session_is_meant() -> None:
 def test_a_time_beyond_all_calendars_is_told() -> None:
     with pytest.raises(BadInput, match=r"knows no session|calendar"):
         window_of(4_000_000_000 * 10**9, None)
+
+
+def test_a_pattern_leaves_out_what_cannot_be_traded_and_a_name_does_not(tmp_path, capsys) -> None:
+    facts = PriceFacts(
+        price=10_000,
+        base=10_000,
+        upper=13_000,
+        lower=7_000,
+        tick=10,
+        lot=1,
+        volume=0,
+        sector="",
+        market="KOSPI",
+        standing="00",
+        warning="00",
+        halted=False,
+        liquidation=False,
+        overheated=False,
+        administrative=False,
+        in_vi=False,
+        listed_shares=1_000,
+    )
+    listings = {
+        code: listing_of(code, replace(facts, halted=code == "990002")) for code in CODES[:2]
+    }
+    one = side(tmp_path)
+    assert one.tradable(named(tmp_path, "99*.KRX"), listings) == ["990001"]
+    assert "990002.KRX is left out" in capsys.readouterr().out
+    assert one.tradable(named(tmp_path, "99*.KRX", "990002.KRX"), listings) == list(CODES[:2])
