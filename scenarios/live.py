@@ -183,6 +183,11 @@ class _Live:
                         result = await node.run()
                     except OnetapeError as error:
                         raise RunFailed(f"run {journal.run_id} failed: {error}") from error
+                    except Exception as error:
+                        raise RunFailed(
+                            f"run {journal.run_id} failed: {type(error).__name__}: {error}; this "
+                            "is a defect of onetape (--debug shows where)."
+                        ) from error
                 elapsed_s = time.perf_counter() - started
                 outcome = Outcome(
                     journal.run_id,
