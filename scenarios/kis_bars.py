@@ -40,6 +40,9 @@ _AT_ONCE = 4
 """Shares asked about at a time: enough to use the budget while answers are on their way."""
 _LOOK_BACK = timedelta(days=14)
 """Daily bars are asked from this long before, for the volume of the day before the first."""
+_SETTLED_NS = 10 * 10**9
+"""A minute is whole this long after its end: our clock may be ahead of KIS's, and a part that is
+once in the catalog is not asked for again."""
 _BARS_AT_ONCE, _SHARES_AT_ONCE = 50_000, 200
 """So much is written as one import: each one reads all instruments, and what is not is lost."""
 
@@ -200,7 +203,7 @@ class BarPull:
     async def _ask_minutes(self, http: KisHttp, share: _Share, step: Step) -> None:
         """Ask session by session from the newest; an empty one before KIS's year is the end."""
         for session in reversed(self._sessions):
-            end_ns = min(session.close_ns + MINUTE_NS, self._now_ns)
+            end_ns = min(session.close_ns + MINUTE_NS, self._now_ns - _SETTLED_NS)
             parts = outside((session.open_ns + MINUTE_NS, end_ns), share.held)
             gaps = [gap for gap in parts if gap[1] // MINUTE_NS * MINUTE_NS >= gap[0]]
             found = [bar for gap in gaps for bar in await self._minutes_in(http, share, gap)]
