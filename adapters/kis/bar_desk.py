@@ -114,7 +114,11 @@ class BarDesk:
     def remove(self, bar_type: BarType) -> None:
         """End a bar type; what is open of it is dropped."""
         code = bar_type.instrument_id.symbol.value
-        kept = [line for line in self._lines.get(code, ()) if line.bar_type != bar_type]
+        lines = self._lines.get(code, ())
+        kept = [line for line in lines if line.bar_type != bar_type]
+        for line in lines:
+            if line not in kept:
+                line.queue.clear()  # a repair under way has nothing left to hand out
         self._lines[code] = kept
         if not kept:
             del self._lines[code]
@@ -226,12 +230,13 @@ class BarDesk:
 
     async def _repair(self, line: _Line) -> None:
         """Ask KIS for the first bars of the queue, then let them go."""
-        day = seoul_day(line.queue[0].start_ns)
         slots = list(
             takewhile(
-                lambda slot: not slot.is_whole and seoul_day(slot.start_ns) == day, line.queue
+                lambda slot: not slot.is_whole and _day(slot) == _day(line.queue[0]), line.queue
             )
         )
+        if not slots:
+            return  # given up before it began
         asking: asyncio.Future[object] = asyncio.ensure_future(self._ask(line, slots))
         await first_of(asking, self._gateway.timing.sleep_ns(REPAIR_NS))
         found = asking.result() if asking.done() and not asking.cancelled() else None
@@ -273,6 +278,10 @@ class BarDesk:
     ) -> None:
         instrument_id = line.bar_type.instrument_id
         self._on_gap(GapFound(instrument_id, start_ns, end_ns, quantity, provenance, Observed.BARS))
+
+
+def _day(slot: Slot) -> str:
+    return seoul_day(slot.start_ns)
 
 
 def bar_of(bar_type: BarType, end_ns: int, candle: Candle, ts_init: int) -> Bar:

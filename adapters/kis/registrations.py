@@ -262,7 +262,7 @@ class Registrations:
     def on_ack(self, control: Control, now_ns: int) -> Acked | None:
         """Take an answer in; None where it is about no registration of ours."""
         event = _EVENTS.get(control.ack)
-        stream = Stream(control.tr_id, control.tr_key)
+        stream = self._meant(control)
         slot = self._slots.get(stream)
         if event is None or (slot is None and event is not SlotEvent.ON):
             return None
@@ -283,6 +283,18 @@ class Registrations:
         return Acked(stream, is_held, control.ack, control.code)
 
     # --- inside ---
+
+    def _meant(self, control: Control) -> Stream:
+        """Return what an answer is about: a refusal may name no TR, and means what waits alone."""
+        waits = [
+            stream
+            for stream, slot in self._slots.items()
+            if slot.machine.state in {SlotState.ASKED, SlotState.LEAVING}
+        ]
+        is_nameless = control.tr_id not in LAYOUTS
+        if is_nameless and len(waits) == 1 and _EVENTS.get(control.ack) is SlotEvent.REFUSED:
+            return waits[0]
+        return Stream(control.tr_id, control.tr_key)
 
     def _note_key(self, stream: Stream, control: Control) -> None:
         """Note a notice stream whose key was lost with its first answer: it is asked for anew."""

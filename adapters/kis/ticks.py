@@ -54,7 +54,8 @@ _SIDES = {
     "3": AggressorSide.NO_AGGRESSOR,
     "": AggressorSide.NO_AGGRESSOR,
 }
-"""CCLD_DVSN: 1 buy-initiated, 5 sell-initiated, 3 auction."""
+"""CCLD_DVSN: 1 buy-initiated, 5 sell-initiated, 3 auction; another sign names no side, and
+the trade counts: a stream that is refused whole would look like a quiet one."""
 
 CONTINUOUS = "0"
 """HOUR_CLS_CODE of continuous trading; A, B, C and D are auctions (expected prices)."""
@@ -262,8 +263,8 @@ class TickReader:
         code, day = record[_CODE], record[_DATE]
         instrument_id = self._ids[code]
         price_text, volume_text, total_text = record[_PRICE], record[_VOLUME], record[_DAY_VOLUME]
-        if not _is_digits(price_text + volume_text + total_text):
-            raise ValueError("price or volume holds other signs than digits")
+        if not _is_digits(price_text + volume_text + total_text) or len(record[_SIDE]) > 1:
+            raise ValueError("price, volume or side holds other signs than KIS's")
         price, volume, total = int(price_text), int(volume_text), int(total_text)
         if not (0 < price <= PRICE_MOST and 0 < volume <= total <= QUANTITY_MOST):
             raise ValueError(f"{volume} shares at {price} won, {total} in the day")
@@ -274,7 +275,7 @@ class TickReader:
             0,
             volume * RAW_ONE,
             0,
-            _SIDES[record[_SIDE]],
+            _SIDES.get(record[_SIDE], AggressorSide.NO_AGGRESSOR),
             TradeId(f"{day}-{total}"),
             ts_event,
             ts_init,

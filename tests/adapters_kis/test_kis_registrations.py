@@ -262,6 +262,19 @@ def test_what_is_refused_for_good_is_asked_again_only_when_wanted_again():
     assert registrations.next(100 * SECOND) == Send(stream(1), register=True)
 
 
+def test_a_refusal_that_names_no_stream_means_the_one_that_waits_alone():
+    registrations = opened()
+    for rank in (1, 2):
+        registrations.want(stream(rank), rank)
+        registrations.next(rank * LIMITS.register_spacing_ns)
+    nameless = answer(Stream("(null)", ""), Ack.REFUSED)
+    assert registrations.on_ack(nameless, SECOND) is None  # two wait: whose it is, nobody knows
+    registrations.on_ack(answer(stream(1), Ack.REGISTERED), SECOND)
+    assert registrations.on_ack(nameless, SECOND).stream == stream(2)
+    assert (registrations.used, registrations.settled) == (1, True)
+    assert registrations.on_ack(nameless, SECOND) is None
+
+
 def test_what_failed_inside_kis_is_asked_again_later():
     registrations = opened()
     registrations.want(stream(1), rank=0)

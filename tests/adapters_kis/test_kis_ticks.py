@@ -50,7 +50,12 @@ def test_trades_of_one_frame_in_their_order():
 
 @pytest.mark.parametrize(
     ("code", "side"),
-    [("1", AggressorSide.BUY), ("5", AggressorSide.SELL), ("3", AggressorSide.NO_AGGRESSOR)],
+    [
+        ("1", AggressorSide.BUY),
+        ("5", AggressorSide.SELL),
+        ("3", AggressorSide.NO_AGGRESSOR),
+        ("9", AggressorSide.NO_AGGRESSOR),
+    ],
 )
 def test_aggressor(code, side):
     (tick,) = reader().trades(frame(edited(sent.TRADE, "ccld_dvsn", code)), 0).ticks
@@ -77,7 +82,7 @@ def test_aggressor(code, side):
         ("stck_cntg_hour", "10051"),
         ("bsop_date", "20261317"),
         ("bsop_date", "2026111"),
-        ("ccld_dvsn", "9"),
+        ("ccld_dvsn", "93"),
     ],
 )
 def test_an_impossible_record_is_refused_alone(column, value):

@@ -117,6 +117,21 @@ def test_longer_and_shorter_bars_share_one_registration(tmp_path):
     check(tmp_path, body, wants, now=-30, **STEADY)
 
 
+def test_bars_given_up_while_they_are_repaired_do_not_come(tmp_path):
+    async def body(node):
+        asked = node.one.seen.requests
+        await node.until(lambda: asked["inquire-time-itemchartprice"])
+        (line,) = node.client._bars._lines[CODE]
+        node.actor.unsubscribe_bars(line.bar_type)
+        await node.until(lambda: not node.client._bars.folds(CODE))
+        await node.until(lambda: not line.is_repairing)
+        assert not node.actor.of(Bar)
+        assert not node.gaps
+
+    arm = [("late_reply", {"count": 9, "seconds": 0.3, "match": "itemchartprice"})]
+    check(tmp_path, body, [bars("1-MINUTE")], now=5, arm=arm, **STEADY)
+
+
 def of(node, step):
     return [bar for bar in node.actor.of(Bar) if f"-{step}-" in str(bar.bar_type)]
 
