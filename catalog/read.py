@@ -17,6 +17,9 @@ from strategies.errors import BadInput
 from strategies.ports import StreamKind
 
 
+_FEW_ROWS = 4_096
+
+
 def to_arrow(
     store: Store,
     kind: StreamKind,
@@ -77,7 +80,9 @@ def stream_tables(
         try:
             with open_file(path) as file:
                 for group in range(file.num_row_groups):
-                    yield _within(file.read_row_group(group), start_ns, end_ns)
+                    # Handing few rows to other threads costs more than reading them.
+                    many = file.metadata.row_group(group).num_rows > _FEW_ROWS
+                    yield _within(file.read_row_group(group, use_threads=many), start_ns, end_ns)
         except (pa.ArrowException, OSError) as error:
             raise unreadable(path, error) from error
 
