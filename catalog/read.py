@@ -16,7 +16,6 @@ from catalog.store import Store
 from strategies.errors import BadInput
 from strategies.ports import StreamKind
 
-
 _FEW_ROWS = 4_096
 
 
