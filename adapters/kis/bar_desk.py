@@ -18,7 +18,7 @@ from adapters.kis.bar_fold import BarFold, Candle, Days, Hole, Slot, Spans, Step
 from adapters.kis.data_events import GapFound, Observed, OnGap
 from adapters.kis.errors import KisError, Stop
 from adapters.kis.gap_desk import Spawn
-from adapters.kis.gateway import KisGateway
+from adapters.kis.gateway import LATENCY_NS, KisGateway
 from adapters.kis.past import Past
 from adapters.kis.ticks import seoul_day
 from adapters.kis.timing import SECOND, first_of
@@ -30,6 +30,10 @@ GRACE_NS = 2 * SECOND
 LOOK_NS = SECOND // 4
 REPAIR_NS = 5 * SECOND
 """A repair that takes longer (wall time) is given up, and the bar withheld."""
+
+_LATE_MOST_NS = 30 * SECOND
+"""A trade that is older (market time) when it comes was repeated, and is late no more."""
+_LATE_KEPT_NS = 60 * SECOND
 
 _GIVEN_KEPT = 64
 """Bars handed out as whole, remembered to tell where a repair finds more of them."""
@@ -74,6 +78,33 @@ class _Line:
         return self.bar_type.instrument_id.symbol.value
 
 
+class _Lateness:
+    """How late trades come by our clock: the worst of this minute and the one before."""
+
+    def __init__(self) -> None:
+        self._minute = 0
+        self._before_ns = self._now_ns = 0
+
+    def note(self, trade_ns: int, received_ns: int) -> None:
+        """Take in when a trade happened and when it came (market time)."""
+        self._turn(received_ns)
+        late_ns = received_ns - trade_ns
+        if late_ns <= _LATE_MOST_NS:
+            self._now_ns = max(self._now_ns, late_ns)
+
+    def worst(self, now_ns: int) -> int:
+        """Return the worst of late; never negative."""
+        self._turn(now_ns)
+        return max(self._before_ns, self._now_ns)
+
+    def _turn(self, now_ns: int) -> None:
+        passed = now_ns // _LATE_KEPT_NS - self._minute
+        if passed:
+            self._before_ns = self._now_ns if passed == 1 else 0
+            self._now_ns = 0
+            self._minute += passed
+
+
 class BarDesk:
     """Folds for all subscribed bar types; ``on_bar`` takes the bars, on the loop's thread."""
 
@@ -95,6 +126,7 @@ class BarDesk:
         self._holes = holes
         self._spawn = spawn
         self._lines: dict[str, list[_Line]] = {}
+        self._lateness = _Lateness()
         self._is_linked = False
 
     def add(self, bar_type: BarType, *, is_held: bool) -> str | None:
@@ -147,6 +179,7 @@ class BarDesk:
 
     def trade(self, code: str, trade: Traded, ts_init: int) -> None:
         """Take a streamed trade in; the bars that end by it leave first."""
+        self._lateness.note(trade.ts_ns, ts_init)
         for line in self._lines.get(code, ()):
             fold = line.fold
             if fold.due_ns is not None and fold.due_ns <= trade.ts_ns:
@@ -174,10 +207,12 @@ class BarDesk:
     def look(self) -> None:
         """Close the bars whose end is past for long enough, and of which all must have come."""
         self._gateway.socket.inbox.flush()
+        stamp_ns = self._gateway.stamp_ns()
         until_ns = self._gateway.ago(GRACE_NS)
         if self._is_linked:
-            until_ns = min(until_ns, self._gateway.surely_heard_ns())
-        stamp_ns = self._gateway.stamp_ns()
+            # late frames of a burst and a clock ahead of KIS's: what comes late is waited for
+            coming_ns = self._gateway.ago(LATENCY_NS) - self._lateness.worst(stamp_ns)
+            until_ns = min(until_ns, coming_ns, self._gateway.surely_heard_ns())
         for lines in list(self._lines.values()):
             for line in lines:
                 self._close(line, until_ns, stamp_ns)
