@@ -36,11 +36,13 @@ class NotBefore:
     at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Queued[T]:
+    """A request that waits; ``since_ns`` is when ``next`` first saw it."""
+
     item: T
     endpoint: Endpoint
-    since_ns: int
+    since_ns: int | None = None
 
 
 _SPACED = frozenset({Group.OAUTH, Group.ACCOUNT})
@@ -70,7 +72,7 @@ class RequestBudget[T]:
         """Queue a request; False where the queue is full (orders are always taken)."""
         if len(self) >= self._limits.queue_length and not endpoint.priority.is_urgent:
             return False
-        self._queues[endpoint.priority].append(_Queued(item, endpoint, self._now_ns))
+        self._queues[endpoint.priority].append(_Queued(item, endpoint))
         return True
 
     def withdraw(self, item: T) -> bool:
@@ -109,7 +111,13 @@ class RequestBudget[T]:
         turn.
         """
         waiting = self._queues[Priority.ACCOUNT]
-        return bool(waiting) and now - waiting[0].since_ns >= self._limits.account_patience_ns
+        for queued in reversed(waiting):
+            if queued.since_ns is not None:
+                break
+            queued.since_ns = now
+        if not waiting or (since_ns := waiting[0].since_ns) is None:
+            return False
+        return now - since_ns >= self._limits.account_patience_ns
 
     def _order(self, *, is_overdue: bool) -> list[Priority]:
         """Return the queues that hold something, the most urgent first."""

@@ -56,7 +56,6 @@ from adapters.kis.order_types import order_type
 from adapters.kis.reconciler import RECONCILE_EVERY_NS, Reconciler
 from adapters.kis.reconciliation import Reconciled
 from adapters.kis.timing import SECOND
-from strategies.errors import RunFailed
 from strategies.markets import krx
 
 NOTICE_TIMEOUT_NS = 60 * SECOND
@@ -170,8 +169,10 @@ class KisExecution(ExecutionClient):
             await self._gateway.linked()
             await self.orders.start(self._settings.notice_timeout_ns)
             await self.reconciler.begin()
-        except RunFailed as error:
-            self._gateway.fail(error)  # the engine would only log that the connection failed
+        # Whatever it is: the engine would only log that the connection failed.
+        except BaseException as error:
+            if isinstance(error, Exception):
+                self._gateway.fail(error)
             await self._close()
             raise
         self._comparing = self.create_task(self.reconciler.run(), "compare with the account")

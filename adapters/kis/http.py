@@ -242,6 +242,14 @@ class KisHttp:
         return turn
 
     async def _grant(self) -> None:
+        try:
+            await self._grant_turns()
+        # A task dies silently: whoever waits for a turn is told, for none comes any more.
+        except Exception as error:  # noqa: BLE001 - see above
+            for turn in [each for each in self._waiting if not each.done()]:
+                turn.set_exception(error)
+
+    async def _grant_turns(self) -> None:
         while True:
             match self._budget.next(self._timing.steady_ns()):
                 case Granted(turn, ticket=ticket):

@@ -346,3 +346,13 @@ def test_a_breaker_opens_after_failures_in_a_row_and_tries_once():
     breaker.worked()
     assert breaker.allows(22 * SECOND)
     assert breaker.allows(22 * SECOND)
+
+
+def test_a_list_that_is_asked_for_after_a_pause_has_not_waited_for_it():
+    budget = RequestBudget(REAL)
+    assert budget.next(0) is None
+    budget.submit("list", requests.ORDERS)
+    budget.submit("cancel", requests.CHANGE)
+    granted = budget.next(100 * SECOND)
+    assert isinstance(granted, Granted)
+    assert granted.item == "cancel"

@@ -2,10 +2,14 @@
 
 import asyncio
 
+import pytest
 from kis_desk import desk, spec
+from kis_node import in_thread, node_desk
 from live_kis import SECOND
 
 from adapters.kis.errors import IllegalTransition
+from adapters.kis.reconciler import Reconciler
+from strategies.errors import BadInput
 
 
 def failed(folder, break_it, begin):
@@ -73,3 +77,16 @@ def test_a_comparison_that_cannot_be_had_is_said_once_until_it_can(tmp_path):
             return one.said
 
     assert len([text for text in asyncio.run(whole()) if "cannot be compared" in text]) == 2
+
+
+@pytest.mark.parametrize("error", [BadInput("The disk is full."), ValueError("a defect")])
+def test_what_hinders_a_node_from_connecting_is_told_whatever_it_is(tmp_path, monkeypatch, error):
+    async def begin(_reconciler):
+        raise error
+
+    async def whole():
+        async with node_desk(tmp_path) as one:
+            assert one.failures == [error]
+
+    monkeypatch.setattr(Reconciler, "begin", begin)
+    in_thread(lambda: asyncio.run(whole()))

@@ -321,3 +321,17 @@ def test_an_address_that_answers_something_else_is_named(tmp_path):
                 await http.ask(PRICE)
 
     asyncio.run(run())
+
+
+def test_a_budget_that_breaks_leaves_nobody_waiting(tmp_path):
+    async def body(one):
+        def breaks(_now_ns):
+            raise ValueError("a queue without a head")
+
+        await one.http.ask(PRICE)
+        one.http._budget.next = breaks
+        async with asyncio.timeout(2):
+            with pytest.raises(ValueError, match="without a head"):
+                await one.http.ask(BUY)
+
+    check(tmp_path, body)
