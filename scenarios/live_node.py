@@ -129,6 +129,8 @@ class NodeRun:
             beside = [
                 asyncio.create_task(work) for work in (self._commit(), self._tell(), self._end())
             ]
+            for task in beside:
+                task.add_done_callback(self._beside_ended)
             try:
                 await self._ending.over()
                 await self._wind_down()
@@ -177,6 +179,11 @@ class NodeRun:
     async def _end(self) -> None:
         await self._kis.gateway.sleep_until(self._universe.end_ns)
         self._ending.end("its time is over")
+
+    def _beside_ended(self, task: asyncio.Task[None]) -> None:
+        """End the run where what goes on beside it fails: a task dies silently."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._ending.fail(error)
 
     async def _watch(self, running: asyncio.Task[None]) -> None:
         """End the run where the engine's node ends by itself."""

@@ -9,6 +9,9 @@ from live_day import scenario
 from live_desk import NAMES, Desk, serving
 from test_live_ends import QUICK, account_of, ended, node, resting
 
+from scenarios import live_node
+from strategies.errors import RunFailed
+
 RESTS = '''
 from nautilus_trader.model import OrderSide, Price, Quantity
 from strategies.decider import Params, Setup, Strategy
@@ -65,6 +68,20 @@ def test_a_terminal_that_is_closed_ends_the_run_and_cancels_what_rests(desk, pat
         assert resting(venue) == []
     assert ran.code == 0, ran.said
     assert ran.summary["ended"] == "SIGHUP asked for it"
+
+
+def test_a_failure_beside_the_node_ends_the_run(desk, path, monkeypatch) -> None:
+    def breaks(_ts_ns: int) -> str:
+        raise RunFailed("the status of the run cannot be told.")
+
+    monkeypatch.setattr(live_node, "STATUS_S", 2.0)
+    monkeypatch.setattr(live_node, "seoul", breaks)
+    with serving(speed=Fraction(3)) as venue:
+        desk.point_at(venue)
+        ran = desk.run(path, lasts_s=60)
+        assert resting(venue) == []
+    assert ran.code == 1, ran.said
+    assert "the status of the run cannot be told" in ran.sentence
 
 
 def test_a_run_nobody_can_read_goes_on_and_ends_as_any_other(desk, path) -> None:
