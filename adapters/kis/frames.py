@@ -35,7 +35,7 @@ class WidthChange:
     tr_id: str
     before: int
     width: int
-    raw: str
+    raw: str = field(repr=False)
 
 
 class Frame(msgspec.Struct, frozen=True):

@@ -174,7 +174,10 @@ class GapDesk:
 
     async def _missed(self, code: str, gaps: Sequence[Gap]) -> list[PastTrade] | None:
         """Return the trades back to before the first of the gaps, None where KIS does not tell."""
-        until = seoul_time(self._gateway.market_ns())
+        # our clock may be behind KIS's: what was streamed already is asked for all the same
+        symbol = self._symbols.get(code)
+        last_ns = symbol.last_ns if symbol is not None else 0
+        until = seoul_time(max(self._gateway.market_ns(), last_ns))
         volumes = [gap.from_volume for gap in gaps if gap.from_volume is not None]
         from_volume = min(volumes) if len(volumes) == len(gaps) else None
         since = seoul_time(min(gap.from_ns for gap in gaps))

@@ -103,6 +103,11 @@ class Continuity:
         return tuple(self._gaps.values())
 
     @property
+    def last_ns(self) -> int:
+        """Return when the newest streamed trade happened, 0 before the first."""
+        return self._last_ns
+
+    @property
     def holes(self) -> list[Hole]:
         """Return all spans in which trades may be unseen."""
         return [*self.lasting, *(gap.hole for gap in self._gaps.values())]

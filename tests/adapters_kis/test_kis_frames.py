@@ -6,7 +6,7 @@ import pytest
 
 from adapters.kis.errors import MalformedFrame, UnknownTr
 from adapters.kis.fields import LAYOUTS, OLDER, layout_for
-from adapters.kis.frames import Ack, Control, Decoder, Frame, Lack, NeedMore, PingPong
+from adapters.kis.frames import Ack, Control, Decoder, Frame, Lack, NeedMore, PingPong, WidthChange
 from bench import kis_frames as sent
 
 MUTATED_FRAMES = 100_000
@@ -238,3 +238,7 @@ def test_mutated_messages_give_values_or_typed_errors():
         "Frame", "NeedMore", "Control", "PingPong", "MalformedFrame", "UnknownTr", "BadRecord",
     }  # fmt: skip
     assert len(reading.decoder._widths) <= len(LAYOUTS)
+
+
+def test_a_width_change_shows_nothing_of_the_message():
+    assert "simuser1" not in repr(WidthChange("H0STCNI0", 26, 27, "0|H0STCNI0|001|simuser1^"))

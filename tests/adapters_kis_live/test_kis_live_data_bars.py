@@ -297,20 +297,20 @@ def test_a_connection_lost_over_the_end_of_the_hours_is_missed_until_then_only(t
         await node.until(lambda: node.actor.of(TradeTick))
         await node.until(lambda: node.actor.of(TradeTick)[-1].ts_event > at(25))
         node.one.arm("dropped_socket")
-        await node.until(lambda: node.gateway.market_ns() > at(180))
+        await node.until(lambda: node.gateway.market_ns() > at(230))
         await node.until(lambda: not node.unsettled())
         (gap,) = (gap for gap in node.gaps if gap.observed is Observed.TRADES)
         assert gap.provenance is Provenance.REPAIRED
-        assert gap.from_ns < at(65) <= gap.to_ns
+        assert gap.from_ns < at(105) <= gap.to_ns
         asked = node.one.seen.requests["inquire-time-itemconclusion"]
-        await node.until(lambda: node.gateway.market_ns() > at(400))
+        await node.until(lambda: node.gateway.market_ns() > at(330))
         assert node.one.seen.requests["inquire-time-itemconclusion"] == asked
         whole = [values(bar) for bar in node.actor.of(Bar)]
         assert whole[:6] == [expected(10, end) for end in (10, 20, 30, 40, 50, 60)]
 
-    hours = [Hours(at(-100), at(65))]
+    hours, numbers = [Hours(at(-100), at(105))], {"backoff_first_ns": 2 * SECOND}
     wants = [trades(), bars("10-SECOND")]
-    check(tmp_path, body, wants, now=-20, hours=hours, speed=1, market_speed=80)
+    check(tmp_path, body, wants, now=-20, hours=hours, numbers=numbers, speed=1, market_speed=80)
 
 
 def test_what_still_comes_of_a_stream_given_up_begins_no_count(tmp_path):
