@@ -34,10 +34,12 @@ class PollPlan:
 
     def watch(self, code: str, every_ns: int, now_ns: int) -> None:
         """Poll a symbol from now on, ``every_ns`` apart at least; again changes the interval."""
-        is_new = code not in self._every
+        before_ns = self._every.get(code)
         self._every[code] = every_ns
-        if is_new:
+        if before_ns is None:
             self._put(code, now_ns)
+        elif every_ns < before_ns and code in self._ticket and code in self._answered:
+            self._put(code, max(self._answered[code] + every_ns, now_ns))
 
     def unwatch(self, code: str) -> None:
         """Poll a symbol no more."""

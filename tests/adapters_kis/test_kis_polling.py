@@ -45,6 +45,19 @@ def test_nothing_is_asked_faster_than_its_interval():
     assert plan.take(15) == ["000000"]
 
 
+def test_a_shorter_interval_counts_from_the_last_answer_and_a_longer_one_from_the_next():
+    plan = plan_of(1, every=100)
+    plan.answered(plan.take(0), 0, 4)
+    plan.watch("000000", 10, 6)
+    assert plan.due_at() == 14
+    plan.watch("000000", 1, 8)
+    assert plan.due_at() == 8
+    plan.watch("000000", 50, 8)
+    assert plan.due_at() == 8
+    plan.answered(plan.take(8), 8, 9)
+    assert plan.due_at() == 58
+
+
 def test_ages_tell_of_answers_and_a_failure_makes_nothing_fresh():
     plan = plan_of(2)
     codes = plan.take(1)
