@@ -272,8 +272,12 @@ class NodeRun:
         self._messages.notice(NoticeLevel.WARNING, text)
 
     def _on_stray(self, stray: Stray) -> None:
-        """Deliver past the engine what it would not take: news of an order it calls rejected."""
-        text = f"order {stray.client_order_id} had been given up and is told of after all"
+        """Deliver past the engine what it would not take: news of an order that ended for it."""
+        what = type(stray.event).__name__.lower()
+        text = (
+            f"order {stray.client_order_id} is told as {what} although it had ended here, or the "
+            "run was over"
+        )
         self._messages.notice(NoticeLevel.FAULT, text, aloud=True)
         report = stray_report(stray, self._made.host)
         if report is not None:

@@ -1,16 +1,15 @@
 """A live run whose terminal goes away: nothing rests at the venue because nobody can read."""
 
 import signal
+import subprocess
+import sys
 import time
 from fractions import Fraction
 
 import pytest
-from live_day import scenario
+from live_day import environment, scenario
 from live_desk import NAMES, Desk, serving
 from test_live_ends import QUICK, account_of, ended, node, resting
-
-from scenarios import live_node
-from strategies.errors import RunFailed
 
 RESTS = '''
 from nautilus_trader.model import OrderSide, Price, Quantity
@@ -70,18 +69,36 @@ def test_a_terminal_that_is_closed_ends_the_run_and_cancels_what_rests(desk, pat
     assert ran.summary["ended"] == "SIGHUP asked for it"
 
 
-def test_a_failure_beside_the_node_ends_the_run(desk, path, monkeypatch) -> None:
-    def breaks(_ts_ns: int) -> str:
-        raise RunFailed("the status of the run cannot be told.")
+BROKEN_STATUS = """
+import sys
+from scenarios import live_node
+from scenarios.cli import main
+from strategies.errors import RunFailed
 
-    monkeypatch.setattr(live_node, "STATUS_S", 2.0)
-    monkeypatch.setattr(live_node, "seoul", breaks)
+def breaks(ts_ns):
+    raise RunFailed("the status of the run cannot be told.")
+
+live_node.STATUS_S, live_node.seoul = 2.0, breaks
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_failure_beside_the_node_ends_the_run(desk, path) -> None:
+    # a process of its own: the failure's frames keep the node, and a thread has one at a time
+    command = [sys.executable, "-c", BROKEN_STATUS, "run", str(path)]
+    command += ["--on", "live", "--json", "--no-report"]
     with serving(speed=Fraction(3)) as venue:
-        desk.point_at(venue)
-        ran = desk.run(path, lasts_s=60)
+        ran = subprocess.run(
+            command,
+            env=environment(desk.home, venue.settings),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         assert resting(venue) == []
-    assert ran.code == 1, ran.said
-    assert "the status of the run cannot be told" in ran.sentence
+    assert ran.returncode == 1, ran.stderr
+    assert "the status of the run cannot be told" in ran.stdout
 
 
 def test_a_run_nobody_can_read_goes_on_and_ends_as_any_other(desk, path) -> None:
