@@ -119,11 +119,6 @@ class OrderBook(Ledger):
             if any(leg.reported != max(leg.listed, 0) for leg in order.legs.values())
         )
 
-    @property
-    def orders_live(self) -> bool:
-        """Tell whether any order may still fill."""
-        return any(order.state not in ENDED for order in self._working.values())
-
     # --- our requests and their replies ---
 
     def sending(self, order_id: str, spec: OrderSpec, sent: Moment) -> None:

@@ -114,7 +114,6 @@ def _oauth(name: str, path: str) -> Endpoint:
 
 
 TOKEN = _oauth("token", "/oauth2/tokenP")
-REVOKE = _oauth("revoke", "/oauth2/revokeP")
 APPROVAL = _oauth("approval", "/oauth2/Approval")
 HASHKEY = _oauth("hashkey", "/uapi/hashkey")
 
@@ -129,16 +128,13 @@ PAST_MINUTE_BARS = _quotation(
 DAILY_BARS = _quotation("daily_bars", "inquire-daily-itemchartprice", "FHKST03010100", mock=True)
 HOLIDAYS = _quotation("holidays", "chk-holiday", "CTCA0903R", mock=False)
 STOCK_INFO = _quotation("stock_info", "search-stock-info", "CTPF1002R", mock=False)
-VI_STATUS = _quotation("vi_status", "inquire-vi-status", "FHPST01390000", mock=False)
 
 BUY = _order("buy", "order-cash", "TTTC0012U", "VTTC0012U")
 SELL = _order("sell", "order-cash", "TTTC0011U", "VTTC0011U")
 CHANGE = _order("change", "order-rvsecncl", "TTTC0013U", "VTTC0013U", Priority.CHANGE)
 OPEN_ORDERS = _account("open_orders", "inquire-psbl-rvsecncl", "TTTC0084R", "")
 BUYING_POWER = _account("buying_power", "inquire-psbl-order", "TTTC8908R", "VTTC8908R")
-SELLING_POWER = _account("selling_power", "inquire-psbl-sell", "TTTC8408R", "")
 ORDERS = _account("orders", "inquire-daily-ccld", "TTTC0081R", "VTTC0081R")
-OLD_ORDERS = _account("old_orders", "inquire-daily-ccld", "CTSC9215R", "VTSC9215R")
 BALANCE = _account("balance", "inquire-balance", "TTTC8434R", "VTTC8434R")
 
 
@@ -230,11 +226,6 @@ def token() -> Request:
 def approval_key() -> Request:
     """Ask for the WebSocket's approval key."""
     return Request(endpoint=APPROVAL, fields={"grant_type": "client_credentials"})
-
-
-def revoke(access_token: Secret) -> Request:
-    """Give a token back; the request's fields hold the token."""
-    return Request(endpoint=REVOKE, fields={"token": access_token.reveal()})
 
 
 def hashkey(order: Request) -> Request:

@@ -53,8 +53,6 @@ def test_oauth_services_take_the_secret_under_their_own_names():
     grant = {"grant_type": "client_credentials"}
     assert body(requests.token()) == grant | {"appkey": KEY, "appsecret": SECRET}
     assert body(requests.approval_key()) == grant | {"appkey": KEY, "secretkey": SECRET}
-    revoke = body(requests.revoke(TOKEN))
-    assert revoke == {"appkey": KEY, "appsecret": SECRET, "token": "token-text"}
     order = requests.order(ACCOUNT, OrderSide.BUY, "005930", "00", 1, 100)
     hashed = requests.wire(requests.hashkey(order), config())
     assert json.loads(hashed.body) == dict(order.fields)
