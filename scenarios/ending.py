@@ -9,7 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""The last one comes when the terminal is closed; where it is ignored (nohup) it stays so."""
+"""The last one comes when the terminal is closed; where it is ignored (nohup) it stays so.
+
+SIGINT is heeded even there: shells ignore it for what they start in the background, and who sends
+it by hand wants the run to end.
+"""
 
 
 class Ending:
@@ -54,7 +58,11 @@ class Ending:
     @contextmanager
     def on_signals(self) -> Iterator[None]:
         """End the run at a signal to stop while the block runs; at once with the second one."""
-        heeded = [one for one in STOP_SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
+        heeded = [
+            one
+            for one in STOP_SIGNALS
+            if one is not signal.SIGHUP or signal.getsignal(one) is not signal.SIG_IGN
+        ]
         loop = asyncio.get_running_loop()
 
         def asked(number: signal.Signals) -> None:

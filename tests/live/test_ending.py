@@ -96,7 +96,7 @@ def test_a_signal_ends_it_and_only_a_second_one_hurries(number: signal.Signals) 
     in_a_loop(work)
 
 
-def test_a_signal_that_is_ignored_stays_so() -> None:
+def test_a_closed_terminal_that_is_ignored_stays_so() -> None:
     async def work():
         ending = Ending()
         with ending.on_signals():
@@ -109,6 +109,20 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
         in_a_loop(work)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_an_interrupt_is_heeded_where_a_shell_ignored_it_for_the_background() -> None:
+    async def work():
+        ending = Ending()
+        with ending.on_signals():
+            await _signalled(signal.SIGINT)
+            assert is_over(ending)
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        in_a_loop(work)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_two_different_signals_hurry_as_well_and_the_first_names_the_reason() -> None:
