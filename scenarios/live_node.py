@@ -5,7 +5,6 @@ run; whatever fails ends it, after its orders were asked for and the books compa
 """
 
 import asyncio
-import json
 
 from nautilus_trader.live import (
     LiveNode,
@@ -27,11 +26,11 @@ from scenarios.live_clients import SETTLE_NS, commission_of, node_config, stray_
 from scenarios.live_host import COMMIT_EVERY_NS, LiveHost
 from scenarios.live_kis import AFTER_CLOSE_NS, KisSide
 from scenarios.live_messages import KisMessages
-from scenarios.replay import ReplayResult, profit
+from scenarios.replay import ReplayResult, end_run, profit
 from scenarios.screen import Screen, seoul
 from scenarios.spoken import SpokenJournal
 from scenarios.wiring import Universe, compose
-from strategies.arithmetic import arithmetic, reset
+from strategies.arithmetic import arithmetic
 from strategies.errors import InvariantBroken, RunFailed
 from strategies.host.faults import OnDeciderFailure
 from strategies.market_time import MarketTime
@@ -43,7 +42,6 @@ from strategies.messages import (
     NoticeLevel,
     OrderNamed,
 )
-from strategies.ports import Kind, message_id
 
 CLIENT = "KIS"
 STATUS_S = 60.0
@@ -311,23 +309,5 @@ class NodeRun:
         }
 
     def _result(self) -> ReplayResult:
-        host, ledgers = self._made.host, self._made.capital.ledgers
-        reset()
-        balances = {
-            name: {code: str(money) for code, money in ledger.balances().items()}
-            for name, ledger in ledgers.items()
-        }
-        entry_id = message_id(host.seq + 1, 0)
-        ended = json.dumps({"deliveries": host.seq, "balances": balances}, sort_keys=True)
-        now_ns = self._kis.gateway.market_ns()
-        self._journal.append(entry_id, now_ns, Kind.ENDED, "host", 0, entry_id, ended)
-        counts = host.counts
-        return ReplayResult(
-            deliveries=host.seq,
-            decisions=counts.decisions,
-            orders=counts.orders,
-            fills=counts.fills,
-            refusals=counts.refusals,
-            pnl=profit(self._universe, self._made),
-            balances=balances,
-        )
+        ended_ns = self._kis.gateway.market_ns()
+        return end_run(self._universe, self._made, self._journal, ended_ns)

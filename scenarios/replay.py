@@ -234,25 +234,29 @@ class _Replay:
                 )
 
     def _result(self) -> ReplayResult:
-        host, ledgers = self._made.host, self._made.capital.ledgers
-        balances = {
-            name: {code: str(money) for code, money in ledger.balances().items()}
-            for name, ledger in ledgers.items()
-        }
-        end_ns = self._universe.end_ns
-        entry_id = message_id(host.seq + 1, 0)
-        ended = json.dumps({"deliveries": host.seq, "balances": balances}, sort_keys=True)
-        self._journal.append(entry_id, end_ns, Kind.ENDED, "host", 0, entry_id, ended)
-        counts = host.counts
-        return ReplayResult(
-            deliveries=host.seq,
-            decisions=counts.decisions,
-            orders=counts.orders,
-            fills=counts.fills,
-            refusals=counts.refusals,
-            pnl=profit(self._universe, self._made),
-            balances=balances,
-        )
+        return end_run(self._universe, self._made, self._journal, self._universe.end_ns)
+
+
+def end_run(universe: Universe, made: Composition, journal: Journal, ended_ns: int) -> ReplayResult:
+    """Journal the end of a run at ``ended_ns`` (market time) and return what it came to."""
+    host, counts = made.host, made.host.counts
+    reset()  # a handler may have changed it
+    balances = {
+        name: {code: str(money) for code, money in ledger.balances().items()}
+        for name, ledger in made.capital.ledgers.items()
+    }
+    entry_id = message_id(host.seq + 1, 0)
+    ended = json.dumps({"deliveries": host.seq, "balances": balances}, sort_keys=True)
+    journal.append(entry_id, ended_ns, Kind.ENDED, "host", 0, entry_id, ended)
+    return ReplayResult(
+        deliveries=host.seq,
+        decisions=counts.decisions,
+        orders=counts.orders,
+        fills=counts.fills,
+        refusals=counts.refusals,
+        pnl=profit(universe, made),
+        balances=balances,
+    )
 
 
 def _observed_venues(universe: Universe) -> list[str]:

@@ -201,6 +201,7 @@ class KisData(AnsweringClient):
         """Run something; its error is told to whoever runs the node, the engine only logs it."""
         try:
             await work
+        # Whatever it was: raised on, and told first, because nobody waits for this task.
         except Exception as error:
             self._gateway.fail(error)
             raise

@@ -1,12 +1,13 @@
 """A decider that raises or returns something else: its name, the handler and the place are said."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from hosted import BTC, ETH, Purse, Scripted, Stage, buy, once
 from nautilus_trader.model import OrderSide, PositionSide
+from places import PLACES
 
 from strategies.errors import BadInput, DeciderFailed
 from strategies.host import core
@@ -27,51 +28,13 @@ def _boom(_value: object) -> None:
     raise KeyError("lost")
 
 
-def _start(stage: Stage) -> None:
-    stage.start()
-
-
-def _trade(stage: Stage) -> None:
-    stage.trade()
-
-
-def _timer(stage: Stage) -> None:
-    stage.venue.wakes["b", "w"] = 0
-    stage.ring("b", "w")
-
-
-def _fill(stage: Stage) -> None:
-    stage.trade()
-    stage.fill(stage.venue.sent[-1].order_id)
-
-
-def _order(stage: Stage) -> None:
-    stage.trade()
-    stage.update(stage.venue.sent[-1].order_id, OrderState.ACCEPTED)
-
-
-def _refusal(stage: Stage) -> None:
-    stage.purse.closed = True
-    stage.trade()
-
-
-CASES: dict[str, Callable[[Stage], None]] = {
-    "start": _start,
-    "trade": _trade,
-    "timer": _timer,
-    "fill": _fill,
-    "order": _order,
-    "refusal": _refusal,
-}
-
-
-@pytest.mark.parametrize("handler", CASES)
+@pytest.mark.parametrize("handler", PLACES)
 def test_an_exception_in_any_handler_is_its_strategys_by_name(handler: str) -> None:
     trade = None if handler == "trade" else once(buy())
     scripts = {handler: _boom} | ({} if trade is None else {"trade": trade})
     stage = Stage(Scripted("a"), Scripted("b", **scripts), Scripted("c"))
     with pytest.raises(DeciderFailed) as caught:
-        CASES[handler](stage)
+        PLACES[handler](stage)
     text = str(caught.value)
     assert text.startswith("strategy b raised KeyError: 'lost' (hosted.py, line ")
     assert f"in on_{handler} on " in text
@@ -107,7 +70,7 @@ def test_a_strategy_cannot_end_the_program_or_speak_as_onetape(error: BaseExcept
     for handler in ("trade", "start"):
         stage = Stage(Scripted("a", **{handler: leave}))
         with pytest.raises(DeciderFailed, match=f"^strategy a raised {name}"):
-            CASES[handler](stage)
+            PLACES[handler](stage)
 
 
 def test_the_users_interrupt_stays_the_users() -> None:
@@ -141,19 +104,19 @@ def test_intents_may_come_in_anything_that_can_be_read_once(made: Any) -> None:
     answer = made(Alert("a")) if made is _generator else made([Alert("a")])
     for handler in ("start", "trade"):
         stage = Stage(Scripted("a", **{handler: lambda _event, answer=answer: answer}))
-        CASES[handler](stage)
+        PLACES[handler](stage)
         if handler == "start" and made not in (_generator, iter):
             assert [e.message for e in stage.entries(Kind.INTENT)] == [Alert("a")]
 
 
-@pytest.mark.parametrize("handler", CASES)
+@pytest.mark.parametrize("handler", PLACES)
 def test_a_generator_that_raises_while_it_is_read_names_its_strategy(handler: str) -> None:
     scripts = {"trade": once(buy())} | {
         handler: lambda _: _generator(Alert("first"), error=ValueError("half way"))
     }
     stage = Stage(Scripted("a"), Scripted("b", **scripts))
     with pytest.raises(DeciderFailed, match=r"^strategy b raised ValueError: half way") as caught:
-        CASES[handler](stage)
+        PLACES[handler](stage)
     assert "0x" not in str(caught.value)  # no address: the same text in every process
 
 
@@ -201,7 +164,7 @@ def test_what_is_not_an_intent_fails_its_strategy(intent: Any, words: str) -> No
     for handler in ("start", "trade"):
         stage = Stage(Scripted("a", only=[BTC], **{handler: lambda _: [Alert("good"), intent]}))
         with pytest.raises(DeciderFailed) as caught:
-            CASES[handler](stage)
+            PLACES[handler](stage)
         text = str(caught.value)
         assert text.startswith("strategy a returned ")
         assert words in text

@@ -8,6 +8,7 @@ from hosted import BTC, ETH, Purse, Scripted, Stage, buy, once
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nautilus_trader.model import InstrumentId
+from places import PLACES
 
 from catalog.words import describe
 from strategies.host import core
@@ -50,42 +51,6 @@ def _endless(_value: object) -> Iterator[Intent]:
         yield Alert("more")
 
 
-def _start(stage: Stage) -> None:
-    stage.start()
-
-
-def _trade(stage: Stage) -> None:
-    stage.trade()
-
-
-def _timer(stage: Stage) -> None:
-    stage.venue.wakes["b", "w"] = 0
-    stage.ring("b", "w")
-
-
-def _fill(stage: Stage) -> None:
-    stage.trade()
-    stage.fill(stage.venue.sent[-1].order_id)
-
-
-def _order(stage: Stage) -> None:
-    stage.trade()
-    stage.update(stage.venue.sent[-1].order_id, OrderState.ACCEPTED)
-
-
-def _refusal(stage: Stage) -> None:
-    stage.purse.closed = True
-    stage.trade()
-
-
-PLACES: dict[str, Callable[[Stage], None]] = {
-    "start": _start,
-    "trade": _trade,
-    "timer": _timer,
-    "fill": _fill,
-    "order": _order,
-    "refusal": _refusal,
-}
 WRONGS: dict[str, tuple[Callable[[object], Any], str]] = {
     "raises": (_boom, "KeyError: 'lost'"),
     "generator": (_generator, "ValueError: half way"),
